@@ -1,0 +1,167 @@
+import type { Clock } from '#src/platform/clock.ts';
+import type { Config } from '#src/platform/config/index.ts';
+import type { Passwords } from '#src/platform/crypto/passwords.ts';
+import type { Strings } from '#src/platform/database/strings.ts';
+import type { Database, Transaction } from '#src/platform/database/types.ts';
+import { createRateLimiter } from '#src/platform/http/rate-limits.ts';
+import type { RateLimiter, RateLimitSettings } from '#src/platform/http/rate-limits.ts';
+import type { Route } from '#src/platform/http/route.ts';
+import type { Logger } from '#src/platform/logging/index.ts';
+import type { Random } from '#src/platform/random.ts';
+import { accountRoutes } from '#src/accounts/account-routes.ts';
+import { createAccess } from '#src/accounts/access.ts';
+import type { AccountAccess } from '#src/accounts/access.ts';
+import { createDeactivate } from '#src/accounts/deactivation.ts';
+import type { OnDeactivated } from '#src/accounts/deactivation.ts';
+import { createInteractiveAuth } from '#src/accounts/interactive-auth.ts';
+import { createInteractiveSessions } from '#src/accounts/interactive-sessions.ts';
+import { interactiveStages } from '#src/accounts/interactive-stages.ts';
+import { createLastSeen } from '#src/accounts/last-seen.ts';
+import { createLogin } from '#src/accounts/login.ts';
+import { createParting } from '#src/accounts/parting.ts';
+import type { Parting } from '#src/accounts/parting.ts';
+import { createPassingTokens } from '#src/accounts/passing-tokens.ts';
+import { createChangePassword, createConfirm } from '#src/accounts/password-change.ts';
+import type { Confirm } from '#src/accounts/password-change.ts';
+import { createRefresh } from '#src/accounts/refresh.ts';
+import { createRegistration } from '#src/accounts/registration.ts';
+import { createRegistrationTokens } from '#src/accounts/registration-tokens.ts';
+import { createRequesters } from '#src/accounts/requesters.ts';
+import { identityRoutes } from '#src/accounts/routes.ts';
+import { createSessions } from '#src/accounts/sessions.ts';
+import { createSharedSecretRegistration } from '#src/accounts/shared-secret.ts';
+import { tokenRoutes } from '#src/accounts/token-routes.ts';
+import type { DevicePort, DeviceSeen, Job, ProfilePort, User } from '#src/accounts/types.ts';
+import { createUsers } from '#src/accounts/users.ts';
+
+export type { Interaction, InteractiveRequest } from '#src/accounts/interactive-auth.ts';
+export type { Confirm } from '#src/accounts/password-change.ts';
+export type { LeaveRooms } from '#src/accounts/parting.ts';
+export type { AccountAccess } from '#src/accounts/access.ts';
+export type { DevicePort, DeviceSeen, Job, ProfilePort, Requester, User } from '#src/accounts/types.ts';
+export { registrationMac } from '#src/accounts/shared-secret.ts';
+
+export interface Accounts {
+  readonly access: AccountAccess;
+  readonly routes: readonly Route[];
+  /** A user of this server by id. */
+  readonly find: (userId: string) => Promise<User | undefined>;
+  /** Asks a user who is logged in for the password, before what cannot be undone. */
+  readonly confirm: Confirm;
+  /** Ends a user's sessions on these devices; the devices are the caller's to delete. */
+  readonly endSessionsOn: (tx: Transaction, userNum: number, deviceIds: readonly string[]) => Promise<void>;
+  /** Where each of a user's devices was last seen, by device id. */
+  readonly devicesSeen: (userNum: number) => Promise<ReadonlyMap<string, DeviceSeen>>;
+  /** Makes a token with which `uses` people may register; any number of them when it is undefined. */
+  readonly createRegistrationToken: (uses: number | undefined) => Promise<string>;
+  /** The deactivated leave their rooms; to be started by who knows how. */
+  readonly parting: Pick<Parting, 'start' | 'idle'>;
+  /** What has to be done now and then. */
+  readonly jobs: readonly Job[];
+  readonly close: () => Promise<void>;
+}
+
+export interface AccountDependencies {
+  database: Database;
+  strings: Strings;
+  clock: Clock;
+  random: Random;
+  config: Config;
+  log: Logger;
+  passwords: Passwords;
+  devices: DevicePort;
+  profiles: ProfilePort;
+  onDeactivated: OnDeactivated;
+  /** What `/.well-known/matrix/client` says, if it says anything. */
+  clientWellKnown: object | undefined;
+}
+
+/** One look every two seconds at whether a name is free, after a handful at once. */
+const AVAILABLE: RateLimitSettings = { per_second: 0.5, burst_count: 5 };
+
+/** Each token lets one more device in, so one a minute is plenty. */
+const LOGIN_TOKENS: RateLimitSettings = { per_second: 1 / 60, burst_count: 1 };
+
+const MINUTE_MS = 60_000;
+
+/** Users, their sessions, and how they register and log in. */
+export const createAccounts = (dependencies: AccountDependencies): Accounts => {
+  const { database, clock, random, config, log, clientWellKnown } = dependencies;
+  const limiter = (key: string, settings: RateLimitSettings): RateLimiter => createRateLimiter({ clock, key, settings });
+
+  const requesters = createRequesters({ database, clock, serverName: config.server_name });
+  const lastSeen = createLastSeen({ database, clock, config, log });
+  const access = createAccess(requesters, lastSeen.note);
+  const sessions = createSessions({ ...dependencies, requesters });
+  const users = createUsers({ ...dependencies, sessions });
+  const registrationTokens = createRegistrationTokens({ database, clock, random });
+  const passingTokens = createPassingTokens(dependencies);
+  const login = createLogin({
+    ...dependencies,
+    users,
+    passingTokens,
+    limiters: {
+      byAddress: limiter('rc_login.address', config.rc_login.address),
+      byAccount: limiter('rc_login.account', config.rc_login.account),
+      failedAttempts: limiter('rc_login.failed_attempts', config.rc_login.failed_attempts),
+    },
+  });
+  const interactive = createInteractiveAuth({
+    database,
+    sessions: createInteractiveSessions({ database, clock, random }),
+    stages: interactiveStages({ registrationTokens, checkPassword: login.reauthenticate }),
+    registrationTokens,
+  });
+  const confirm = createConfirm({ interactive, login, users });
+  const parting = createParting(dependencies);
+  const deactivate = createDeactivate({ ...dependencies, sessions, parting });
+  const registration = createRegistration({
+    ...dependencies,
+    users,
+    requesters,
+    interactive,
+    registrationTokens,
+    limiter: limiter('rc_registration', config.rc_registration),
+  });
+
+  return {
+    access,
+    routes: [
+      ...identityRoutes({
+        access,
+        config,
+        registration,
+        registrationTokens,
+        sharedSecret: createSharedSecretRegistration({ ...dependencies, users }),
+        login,
+        sessions,
+        changePassword: createChangePassword({ ...dependencies, confirm, interactive, sessions }),
+        refresh: createRefresh({ ...dependencies, requesters }),
+        clientWellKnown,
+        limiters: {
+          available: limiter('register/available', AVAILABLE),
+          tokenValidity: limiter('rc_registration_token_validity', config.rc_registration_token_validity),
+        },
+      }),
+      ...tokenRoutes({ access, config, confirm, passingTokens, limiter: limiter('login/get_token', LOGIN_TOKENS) }),
+      ...accountRoutes({ access, config, confirm, deactivate, registration }),
+    ],
+    find: users.find,
+    confirm,
+    endSessionsOn: sessions.endOnDevices,
+    devicesSeen: lastSeen.devicesOf,
+    createRegistrationToken: registrationTokens.create,
+    parting,
+    jobs: [
+      { name: 'let deactivated users leave', everyMs: 10 * MINUTE_MS, run: async () => parting.wake() },
+      { name: 'delete expired tokens', everyMs: 10 * MINUTE_MS, run: passingTokens.sweep },
+      { name: 'expire interactive auth', everyMs: 5 * MINUTE_MS, run: interactive.sweep },
+      { name: 'delete ended sessions', everyMs: 60 * MINUTE_MS, run: sessions.sweep },
+      { name: 'delete old client addresses', everyMs: 60 * MINUTE_MS, run: lastSeen.sweep },
+    ],
+    close: async () => {
+      await parting.close();
+      await lastSeen.close();
+    },
+  };
+};

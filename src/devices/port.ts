@@ -1,0 +1,35 @@
+import type { DevicePort } from '#src/accounts/index.ts';
+import type { Clock } from '#src/platform/clock.ts';
+import { MatrixError } from '#src/protocol/errors.ts';
+import { deleteDevices, insertDevice, noteChangedList, readDevices } from '#src/devices/store.ts';
+
+const MAX_DISPLAY_NAME_LENGTH = 100;
+
+/** Throws `M_TOO_LARGE` for a name over 100 characters. */
+export const checkDisplayName = (name: string | undefined): void => {
+  if (name !== undefined && name.length > MAX_DISPLAY_NAME_LENGTH) {
+    throw new MatrixError(400, 'M_TOO_LARGE', `Device display name is too long (max ${String(MAX_DISPLAY_NAME_LENGTH)})`);
+  }
+};
+
+/** What accounts, which live below, are handed: devices come with a session and go with it. */
+export const devicePort = ({ clock }: { clock: Clock }): DevicePort => {
+  const remove: DevicePort['remove'] = async (tx, userNum, deviceIds) => {
+    if (deviceIds.length > 0 && (await deleteDevices(tx, userNum, deviceIds)) > 0) await noteChangedList(tx, userNum);
+  };
+  return {
+    add: (tx, { userNum, deviceId, displayName }) => {
+      checkDisplayName(displayName);
+      return insertDevice(tx, userNum, { device_id: deviceId, display_name: displayName ?? null, created_ts: clock.now() });
+    },
+    remove,
+    removeAll: async (tx, userNum, exceptDevice) => {
+      const devices = await readDevices(tx, userNum);
+      await remove(
+        tx,
+        userNum,
+        devices.map((device) => device.device_id).filter((deviceId) => deviceId !== exceptDevice),
+      );
+    },
+  };
+};

@@ -1,0 +1,101 @@
+import Type from 'typebox';
+import type { AccountAccess, Confirm, Requester } from '#src/accounts/index.ts';
+import { Answer, client, route } from '#src/platform/http/route.ts';
+import type { IncomingRequest, Route } from '#src/platform/http/route.ts';
+import { invalidParam } from '#src/protocol/errors.ts';
+import type { Device, Devices } from '#src/devices/service.ts';
+
+const VERSIONS = ['v3', 'r0', 'unstable'];
+
+const MAX_BODY_BYTES = 65_536;
+const MAX_NAMED_DEVICES = 1000;
+
+type Json = Readonly<Record<string, unknown>>;
+
+const AnyObject = Type.Record(Type.String(), Type.Unknown());
+
+/** A device as clients read it. */
+const clientDevice = ({ deviceId, displayName, seen }: Device): object => ({
+  device_id: deviceId,
+  ...(displayName !== undefined && { display_name: displayName }),
+  ...(seen !== undefined && { last_seen_ip: seen.ip, last_seen_ts: seen.ts }),
+});
+
+/** The ids in `devices`; throws `M_INVALID_PARAM`. */
+export const deviceIdsIn = (body: Json): readonly string[] => {
+  const { devices } = body;
+  if (!Array.isArray(devices) || devices.length > MAX_NAMED_DEVICES || !devices.every((id) => typeof id === 'string')) {
+    throw invalidParam(`devices must be a list of at most ${String(MAX_NAMED_DEVICES)} device ids`);
+  }
+  return devices;
+};
+
+/** Looking at, naming and deleting one's devices (client-server API, "Device Management"). */
+export const deviceRoutes = ({
+  access,
+  confirm,
+  devices,
+}: {
+  access: Pick<AccountAccess, 'guest'>;
+  confirm: Confirm;
+  devices: Devices;
+}): Route[] => {
+  /** Deletes what `idsIn` finds in the confirmed request, or answers what is asked for before. */
+  const removeConfirmed = async (
+    caller: Requester,
+    { method, url }: IncomingRequest,
+    { auth, ...params }: Json,
+    idsIn: (params: Json) => readonly string[],
+  ): Promise<unknown> => {
+    const interaction = await confirm(caller, { method, uri: url, auth, params });
+    if (!interaction.done) return new Answer(401, interaction.body);
+    await devices.remove(caller.userNum, idsIn(interaction.session.params));
+    return {};
+  };
+
+  return [
+    route({
+      method: 'GET',
+      path: client('/devices', VERSIONS),
+      access: access.guest,
+      handle: async ({ caller }) => ({ devices: (await devices.list(caller.userNum)).map(clientDevice) }),
+    }),
+    route({
+      method: 'GET',
+      path: client('/devices/:deviceId', VERSIONS),
+      access: access.guest,
+      handle: async ({ caller, params }) => clientDevice(await devices.get(caller.userNum, params.deviceId)),
+    }),
+    route({
+      method: 'PUT',
+      path: client('/devices/:deviceId', VERSIONS),
+      access: access.guest,
+      body: Type.Object({ display_name: Type.Optional(Type.String()) }),
+      bodyLimit: MAX_BODY_BYTES,
+      handle: async ({ caller, params, body }) => {
+        if (body.display_name === undefined) await devices.get(caller.userNum, params.deviceId);
+        else await devices.rename(caller.userNum, params.deviceId, body.display_name);
+        return {};
+      },
+    }),
+    route({
+      method: 'DELETE',
+      path: client('/devices/:deviceId', VERSIONS),
+      access: access.guest,
+      body: Type.Optional(AnyObject),
+      bodyLimit: MAX_BODY_BYTES,
+      handle: ({ caller, params, body, request }) => removeConfirmed(caller, request, body, () => [params.deviceId]),
+    }),
+    route({
+      method: 'POST',
+      path: client('/delete_devices', VERSIONS),
+      access: access.guest,
+      body: AnyObject,
+      bodyLimit: MAX_BODY_BYTES,
+      handle: ({ caller, body, request }) => {
+        if ('devices' in body) deviceIdsIn(body);
+        return removeConfirmed(caller, request, body, deviceIdsIn);
+      },
+    }),
+  ];
+};

@@ -1,0 +1,51 @@
+import { sql } from '#src/platform/database/sql.ts';
+import type { Reader, Transaction } from '#src/platform/database/types.ts';
+
+export interface DeviceRow {
+  readonly device_id: string;
+  readonly display_name: string | null;
+  readonly created_ts: number;
+}
+
+/** Adds a device unless it is there; answers whether it was added. */
+export const insertDevice = async (tx: Transaction, userNum: number, row: DeviceRow): Promise<boolean> => {
+  const added = await tx.run(sql`
+    INSERT INTO devices (user_num, device_id, display_name, created_ts)
+    VALUES (${userNum}, ${row.device_id}, ${row.display_name}, ${row.created_ts})
+    ON CONFLICT DO NOTHING`);
+  return added === 1;
+};
+
+/** Deletes devices with their keys; answers how many devices there were. */
+export const deleteDevices = async (tx: Transaction, userNum: number, deviceIds: readonly string[]): Promise<number> => {
+  const ids = sql.in(deviceIds);
+  await tx.run(sql`DELETE FROM device_keys WHERE user_num = ${userNum} AND device_id ${ids}`);
+  await tx.run(sql`DELETE FROM one_time_keys WHERE user_num = ${userNum} AND device_id ${ids}`);
+  await tx.run(sql`DELETE FROM fallback_keys WHERE user_num = ${userNum} AND device_id ${ids}`);
+  return tx.run(sql`DELETE FROM devices WHERE user_num = ${userNum} AND device_id ${ids}`);
+};
+
+/** Names a device; answers whether it is there. */
+export const setDisplayName = async (tx: Transaction, userNum: number, deviceId: string, name: string): Promise<boolean> => {
+  const changed = await tx.run(sql`UPDATE devices SET display_name = ${name} WHERE user_num = ${userNum} AND device_id = ${deviceId}`);
+  return changed === 1;
+};
+
+/** A user's devices, by id. */
+export const readDevices = (reader: Reader, userNum: number): Promise<DeviceRow[]> =>
+  reader.all<DeviceRow>(sql`SELECT device_id, display_name, created_ts FROM devices WHERE user_num = ${userNum} ORDER BY device_id`);
+
+const deviceLists = { name: 'device_lists', columns: { user_num: 'bigint', position: 'bigint' }, key: ['user_num'] } as const;
+
+/** Notes that a user's devices, or what is known of them, have changed. */
+export const noteChangedList = async (tx: Transaction, userNum: number): Promise<void> => {
+  const position = await tx.nextPositions('device_lists');
+  tx.put(deviceLists, { user_num: userNum, position });
+};
+
+/** The users whose devices last changed after `from` and not after `to`. */
+export const readChangedLists = async (reader: Reader, from: number, to: number): Promise<number[]> => {
+  const rows = await reader.all<{ user_num: number }>(sql`
+    SELECT user_num FROM device_lists WHERE position > ${from} AND position <= ${to} ORDER BY position`);
+  return rows.map((row) => row.user_num);
+};

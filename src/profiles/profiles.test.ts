@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict';
+import type { Requester, User } from '#src/accounts/index.ts';
+import { testConfig } from '#src/platform/config/index.ts';
+import type { Database } from '#src/platform/database/types.ts';
+import { MatrixError } from '#src/protocol/errors.ts';
+import { createProfiles, profilePort } from '#src/profiles/index.ts';
+import type { Profiles } from '#src/profiles/index.ts';
+import { withBothDatabases } from '#test/support/databases.ts';
+
+const requester = (userNum: number, name: string, isAdmin = false): Requester => ({
+  userId: `@${name}:test`,
+  userNum,
+  deviceId: undefined,
+  sessionNum: undefined,
+  isGuest: false,
+  isAdmin,
+});
+
+const ALICE = requester(1, 'alice');
+const BOB = requester(2, 'bob');
+const ROOT = requester(3, 'root', true);
+
+const create = async (database: Database, settings: object = {}): Promise<Profiles> => {
+  const users = new Map([ALICE, BOB].map((user) => [user.userId, user as unknown as User]));
+  await database.write('test', async (tx) => {
+    await profilePort.create(tx, ALICE.userNum, 'alice');
+    await profilePort.create(tx, BOB.userNum, 'bob');
+  });
+  return createProfiles({ database, config: testConfig(settings), findUser: async (userId) => users.get(userId) });
+};
+
+const errcode = (expected: string) => (error: unknown) => error instanceof MatrixError && error.errcode === expected;
+
+withBothDatabases('a profile is set, read and cleared', async (_t, open) => {
+  const database = await open();
+  const profiles = await create(database);
+  assert.deepEqual(await profiles.get('@alice:test'), { displayname: 'alice', avatarUrl: undefined });
+  await profiles.set(ALICE, '@alice:test', 'displayname', 'Alice ✨');
+  await profiles.set(ALICE, '@alice:test', 'avatar_url', 'mxc://test/a');
+  assert.deepEqual(await profiles.get('@alice:test'), { displayname: 'Alice ✨', avatarUrl: 'mxc://test/a' });
+  await profiles.set(ALICE, '@alice:test', 'displayname', '');
+  assert.deepEqual(await profiles.get('@alice:test'), { displayname: undefined, avatarUrl: 'mxc://test/a' });
+  assert.deepEqual([...(await profiles.profilesOf([1, 2, 9])).keys()].sort(), [1, 2]);
+  await assert.rejects(profiles.get('@nobody:test'), errcode('M_NOT_FOUND'));
+  await assert.rejects(profiles.get('nobody'), errcode('M_INVALID_PARAM'));
+});
+
+withBothDatabases('only administrators change the profiles of others', async (_t, open) => {
+  const database = await open();
+  const profiles = await create(database);
+  await assert.rejects(profiles.set(ALICE, '@bob:test', 'displayname', 'x'), errcode('M_FORBIDDEN'));
+  await profiles.set(ROOT, '@bob:test', 'displayname', 'Robert');
+  assert.equal((await profiles.get('@bob:test')).displayname, 'Robert');
+  await assert.rejects(profiles.set(ROOT, '@bob:elsewhere', 'displayname', 'x'), errcode('M_UNKNOWN'));
+  await assert.rejects(profiles.set(ROOT, '@nobody:test', 'displayname', 'x'), errcode('M_NOT_FOUND'));
+});
+
+withBothDatabases('values have limits', async (_t, open) => {
+  const database = await open();
+  const profiles = await create(database);
+  await profiles.set(ALICE, '@alice:test', 'displayname', 'x'.repeat(256));
+  await assert.rejects(profiles.set(ALICE, '@alice:test', 'displayname', 'x'.repeat(257)), /Displayname is too long \(max 256\)/);
+  await assert.rejects(profiles.set(ALICE, '@alice:test', 'avatar_url', 'x'.repeat(1001)), /Avatar URL is too long \(max 1000\)/);
+  for (const wrong of [5, null, {}, 'a\0'])
+    await assert.rejects(profiles.set(ALICE, '@alice:test', 'displayname', wrong), errcode('M_INVALID_PARAM'));
+});
+
+withBothDatabases('where names are fixed, only the first may be chosen', async (_t, open) => {
+  const database = await open();
+  const profiles = await create(database, { enable_set_displayname: false, enable_set_avatar_url: false });
+  await assert.rejects(profiles.set(ALICE, '@alice:test', 'displayname', 'x'), errcode('M_FORBIDDEN'));
+  await profiles.set(ALICE, '@alice:test', 'avatar_url', 'mxc://test/a');
+  await assert.rejects(profiles.set(ALICE, '@alice:test', 'avatar_url', 'mxc://test/b'), errcode('M_FORBIDDEN'));
+});
+
+withBothDatabases('followers see each changed profile once, as it is now', async (_t, open) => {
+  const database = await open();
+  const profiles = await create(database);
+  const changes = (from: number, to: number): Promise<string[]> =>
+    database.read('test', async (reader) =>
+      (await profiles.changesSince(reader, from, to)).map(
+        ({ userNum, position, profile }) => `${String(position)}: ${String(userNum)} ${String(profile.displayname)}`,
+      ),
+    );
+  assert.deepEqual(await changes(0, 10), ['1: 1 alice', '2: 2 bob']);
+  await profiles.set(ALICE, '@alice:test', 'displayname', 'A');
+  await profiles.set(ALICE, '@alice:test', 'displayname', 'B');
+  assert.deepEqual(await changes(2, 10), ['4: 1 B']);
+  assert.deepEqual(await changes(2, 3), []);
+  assert.deepEqual(await changes(4, 10), []);
+});
