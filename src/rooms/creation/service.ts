@@ -1,0 +1,136 @@
+import type { Requester } from '#src/accounts/index.ts';
+import type { Clock } from '#src/platform/clock.ts';
+import type { Config } from '#src/platform/config/index.ts';
+import { createRateLimiter } from '#src/platform/http/rate-limits.ts';
+import type { RateLimiter } from '#src/platform/http/rate-limits.ts';
+import { roomInUse, unknown } from '#src/protocol/errors.ts';
+import type { JsonObject } from '#src/protocol/json.ts';
+import { roomVersion } from '#src/protocol/room-versions.ts';
+import { checkCreators, checkInvites } from '#src/rooms/creation/checks.ts';
+import type { Directory } from '#src/rooms/directory/index.ts';
+import type { RoomDraft, RoomGraph } from '#src/rooms/graph/index.ts';
+import type { MemberChange, Membership } from '#src/rooms/membership/index.ts';
+import { checkAliases, checkContent, newAliases } from '#src/rooms/messaging/index.ts';
+import { createContent, type InitialEvent, initialEvents, type Plan, presetOf, type RoomRequest } from '#src/rooms/creation/plan.ts';
+import { PRESETS } from '#src/rooms/creation/presets.ts';
+
+export interface CreationDependencies {
+  graph: RoomGraph;
+  membership: Pick<Membership, 'changeIn' | 'profilesFor' | 'allowsInvites'>;
+  directory: Pick<Directory, 'resolve' | 'checkAlias' | 'checkMayAlias' | 'mayPublish' | 'addAlias' | 'publish'>;
+  clock: Clock;
+  config: Pick<
+    Config,
+    | 'server_name'
+    | 'default_room_version'
+    | 'default_power_level_content_override'
+    | 'encryption_enabled_by_default_for_room_type'
+    | 'rc_room_creation'
+  >;
+  /** `rc_message`. */
+  messageLimiter: RateLimiter;
+}
+
+export interface Creation {
+  /** Makes a room with all that the request wants, or nothing at all; answers its id. */
+  createRoom(requester: Requester, request: RoomRequest): Promise<string>;
+}
+
+/** Making rooms (client-server API, "Creation"). */
+export const createCreation = (dependencies: CreationDependencies): Creation => {
+  const { graph, membership, directory, clock, config, messageLimiter } = dependencies;
+  const creationLimiter = createRateLimiter({ clock, key: 'rc_room_creation', settings: config.rc_room_creation });
+  let latestTs = 0;
+
+  /** Times of creation never repeat: in rooms that are named by their create event's hash nothing else may tell two of them apart. */
+  const creationTs = (): number => {
+    latestTs = Math.max(clock.now(), latestTs + 1);
+    return latestTs;
+  };
+
+  const takeLimits = (userId: string): void => {
+    creationLimiter.check(userId, { count: false });
+    messageLimiter.check(userId);
+    creationLimiter.check(userId);
+  };
+
+  const aliasFor = async (name: string): Promise<string> => {
+    if (/\s/u.test(name)) throw unknown('Invalid characters in room alias');
+    if (name.includes(':')) {
+      throw unknown(
+        "':' is not permitted in the room alias name. Please note this expects a local part — 'wombat', not '#wombat:example.com'.",
+      );
+    }
+    const alias = `#${name}:${config.server_name}`;
+    directory.checkAlias(alias);
+    if ((await directory.resolve(alias)) !== undefined) throw roomInUse('Room alias already taken');
+    return alias;
+  };
+
+  const isEncrypted = (request: RoomRequest): boolean => {
+    const rooms = config.encryption_enabled_by_default_for_room_type;
+    return rooms === 'all' || (rooms === 'invite' && PRESETS[presetOf(request)].joinRule === 'invite');
+  };
+
+  const planFor = async (requester: Requester, request: RoomRequest): Promise<Plan> => ({
+    request,
+    version: roomVersion(request.room_version ?? config.default_room_version),
+    creator: requester.userId,
+    alias: request.room_alias_name === undefined ? undefined : await aliasFor(request.room_alias_name),
+    powerLevelDefaults: config.default_power_level_content_override[presetOf(request)] as JsonObject | undefined,
+    encrypted: isEncrypted(request),
+  });
+
+  const list = (draft: RoomDraft, requester: Requester, { alias, request }: Plan): void => {
+    const { roomId, num } = draft.room;
+    if (alias !== undefined) {
+      directory.checkMayAlias(requester.userId, roomId, alias);
+      draft.alongside(async (tx) => {
+        if (!(await directory.addAlias(tx, alias, num, requester.userNum))) throw roomInUse('Room alias already taken');
+      });
+    }
+    const isPublic = request.visibility === 'public' && directory.mayPublish(requester.userId, roomId, alias === undefined ? [] : [alias]);
+    if (isPublic) draft.alongside((tx) => directory.publish(tx, num));
+  };
+
+  const append = async (
+    draft: RoomDraft,
+    sender: string,
+    { type, stateKey, content }: InitialEvent,
+    alias: string | undefined,
+  ): Promise<void> => {
+    checkContent(type, true, content, { roomId: draft.room.roomId, serverName: config.server_name });
+    if (type === 'm.room.canonical_alias' && stateKey === '') {
+      await checkAliases(newAliases(content, undefined), (each) => Promise.resolve(each === alias));
+    }
+    await draft.append({ sender, type, stateKey, content });
+  };
+
+  return {
+    createRoom: async (requester, request) => {
+      const { userId } = requester;
+      takeLimits(userId);
+      checkInvites(request);
+      const invitees = request.invite ?? [];
+      if (invitees.length > 0 && !membership.allowsInvites(userId, invitees.length)) {
+        throw unknown('Cannot invite so many users at once');
+      }
+      const plan = await planFor(requester, request);
+      const content = createContent(plan);
+      const events = initialEvents(plan);
+      checkCreators(plan.version, userId, content, request, events);
+      const join: MemberChange = { target: userId, action: 'join' };
+      const inviteContent = request.is_direct === true ? { is_direct: true } : {};
+      const invites = invitees.map((target): MemberChange => ({ target, action: 'invite', content: inviteContent }));
+      const profiles = await membership.profilesFor([join, ...invites]);
+      const create = { sender: userId, type: 'm.room.create', stateKey: '', content, originServerTs: creationTs() };
+      const { room } = await graph.createRoom(plan.version.id, create, async (draft) => {
+        list(draft, requester, plan);
+        await membership.changeIn(draft, requester, join, profiles);
+        for (const event of events) await append(draft, userId, event, plan.alias);
+        for (const invite of invites) await membership.changeIn(draft, requester, invite, profiles);
+      });
+      return room.roomId;
+    },
+  };
+};

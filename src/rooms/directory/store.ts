@@ -1,0 +1,39 @@
+import { sql } from '#src/platform/database/sql.ts';
+import type { Reader, Transaction } from '#src/platform/database/types.ts';
+
+export interface AliasRow {
+  readonly room_num: number;
+  readonly creator_num: number;
+}
+
+/** What an alias stands for. */
+export const readAlias = (reader: Reader, alias: string): Promise<AliasRow | undefined> =>
+  reader.one<AliasRow>(sql`SELECT room_num, creator_num FROM room_aliases WHERE alias = ${alias}`);
+
+/** A room's aliases, in the order of their letters. */
+export const readAliasesOf = async (reader: Reader, roomNum: number): Promise<string[]> => {
+  const rows = await reader.all<{ alias: string }>(sql`SELECT alias FROM room_aliases WHERE room_num = ${roomNum} ORDER BY alias`);
+  return rows.map((row) => row.alias);
+};
+
+/** Adds an alias; answers false when it is taken. */
+export const insertAlias = async (tx: Transaction, alias: string, roomNum: number, creatorNum: number): Promise<boolean> => {
+  const changed = await tx.run(sql`
+    INSERT INTO room_aliases (alias, room_num, creator_num) VALUES (${alias}, ${roomNum}, ${creatorNum}) ON CONFLICT DO NOTHING`);
+  return changed > 0;
+};
+
+export const deleteAlias = async (tx: Transaction, alias: string): Promise<void> => {
+  await tx.run(sql`DELETE FROM room_aliases WHERE alias = ${alias}`);
+};
+
+export const isPublished = async (reader: Reader, roomNum: number): Promise<boolean> =>
+  (await reader.one(sql`SELECT room_num FROM published_rooms WHERE room_num = ${roomNum}`)) !== undefined;
+
+export const insertPublished = async (tx: Transaction, roomNum: number): Promise<void> => {
+  await tx.run(sql`INSERT INTO published_rooms (room_num) VALUES (${roomNum}) ON CONFLICT DO NOTHING`);
+};
+
+export const deletePublished = async (tx: Transaction, roomNum: number): Promise<void> => {
+  await tx.run(sql`DELETE FROM published_rooms WHERE room_num = ${roomNum}`);
+};

@@ -1,0 +1,214 @@
+import { authStateOf, authTypesFor, checkAuth, stateKeyText, stateNeededFor } from '#src/protocol/auth-rules/index.ts';
+import { forbidden } from '#src/protocol/errors.ts';
+import { buildPdu, MAX_DEPTH, type ParsedEvent, type Pdu } from '#src/protocol/events.ts';
+import type { JsonObject } from '#src/protocol/json.ts';
+import type { RoomVersion } from '#src/protocol/room-versions.ts';
+import type { SigningKey } from '#src/protocol/signatures.ts';
+import type { Clock } from '#src/platform/clock.ts';
+import type { Strings } from '#src/platform/database/strings.ts';
+import type { Transaction } from '#src/platform/database/types.ts';
+import { type RoomEvent, type RoomInfo } from '#src/rooms/graph/events.ts';
+import type { Numbers } from '#src/rooms/graph/numbers.ts';
+import type { NodeId, StoredNode } from '#src/rooms/graph/state-tree/nodes.ts';
+import { put, type StateDifference } from '#src/rooms/graph/state-tree/tree.ts';
+import type { States } from '#src/rooms/graph/states.ts';
+import type { TransactionKey } from '#src/rooms/graph/store.ts';
+import { addNodes, type Pending, type RoomReads, type View, withEvent } from '#src/rooms/graph/view.ts';
+
+/** What somebody on this server wants to happen in a room. */
+export interface NewEvent {
+  readonly sender: string;
+  readonly type: string;
+  /** Present for state events. */
+  readonly stateKey?: string;
+  readonly content: JsonObject;
+  /** The event that an `m.room.redaction` redacts; placed where the room version has it. */
+  readonly redacts?: string;
+  /** Milliseconds; now, unless an application service says otherwise. */
+  readonly originServerTs?: number;
+}
+
+/** A room as a command may change it: what it reads includes what the commands before it in the same batch have done. */
+export interface RoomDraft {
+  readonly room: RoomInfo;
+  readonly version: RoomVersion;
+  /** The event that holds (type, stateKey) in the room's current state. */
+  state(type: string, stateKey: string): Promise<RoomEvent | undefined>;
+  /** An event of this room, durable or of this batch. */
+  event(eventId: string): Promise<RoomEvent | undefined>;
+  /** Adds an event after the forward extremities. Throws `forbidden` with the authorisation rule's reason, and the errors of the event format. */
+  append(event: NewEvent): Promise<RoomEvent>;
+  /**
+   * Puts an event that another server made into the graph, its form and signatures having been checked; undefined when it is here already. The event's
+   * `facts` tell what became of it. Throws `MissingEventsError` when it cites what is not here.
+   */
+  receive(parsed: ParsedEvent): Promise<RoomEvent | undefined>;
+  /** The event that this transaction made before, if it did. */
+  sent(key: TransactionKey): Promise<RoomEvent | undefined>;
+  /** Writes down which event a client's transaction made. */
+  markSent(key: TransactionKey, event: RoomEvent): void;
+  /** Adds writes of another slice to the room's transaction. The body may run twice; if it throws, the whole batch of the room fails. */
+  alongside(body: (tx: Transaction) => Promise<void> | void): void;
+}
+
+/** An event that a command made, with what its commit writes beside it. */
+export interface Drafted {
+  readonly event: RoomEvent;
+  readonly inTimeline: boolean;
+  readonly authNums: readonly number[];
+  readonly nodes: readonly StoredNode[];
+  /** The root of the room's current state once this event counts. */
+  readonly currentRoot: NodeId;
+  readonly changes: readonly StateDifference[];
+  readonly redacts: { readonly target: RoomEvent } | { readonly pendingId: string } | undefined;
+  /** Redactions that waited for this event and apply to it. */
+  readonly settles: boolean;
+}
+
+/** Where a room stands: its forward extremities and its current state. */
+export interface Head {
+  readonly extremities: readonly RoomEvent[];
+  readonly view: View;
+}
+
+/** A command's work so far; the batch takes it over when the command succeeds. */
+export interface DraftWork {
+  head: Head;
+  readonly drafted: Drafted[];
+  readonly sent: { key: TransactionKey; event: RoomEvent }[];
+  readonly alongside: ((tx: Transaction) => Promise<void> | void)[];
+}
+
+/** What drafting needs of the house. */
+export interface DraftTools {
+  readonly serverName: string;
+  readonly signingKey: SigningKey;
+  readonly clock: Clock;
+  readonly strings: Strings;
+  readonly states: States;
+  readonly eventNumbers: Numbers;
+  readonly writerNum: number;
+}
+
+/** At most this many forward extremities are cited by a new event; the others stay extremities. Specification: at most 20. */
+const MAX_PREV_EVENTS = 10;
+
+const byDepthNewestFirst = (a: RoomEvent, b: RoomEvent): number => b.depth - a.depth || b.num - a.num;
+
+/** The state after a state event: the view with its key taken, and the tree nodes which that made. */
+export const applyState = async (
+  tools: Pick<DraftTools, 'states'>,
+  reads: RoomReads,
+  view: View,
+  event: RoomEvent,
+): Promise<{ view: View; nodes: readonly StoredNode[]; changes: readonly StateDifference[] }> => {
+  const { type, state_key: stateKey } = event.pdu;
+  if (stateKey === undefined) return { view, nodes: [], changes: [] };
+  const before = await reads.state(view, type, stateKey);
+  const key = await tools.states.makeKey(type, stateKey);
+  const changed = await put(reads.nodes, view.root, [{ key, event: event.num }]);
+  return {
+    view: withEvent(view, changed.root, type, stateKey, event),
+    nodes: changed.created,
+    changes: [{ key, before: before?.num, after: event.num }],
+  };
+};
+
+/** Numbers for an event's strings, from memory where they are known. */
+export const internEvent = async (
+  strings: Strings,
+  pdu: Pdu,
+): Promise<{ typeNum: number; senderNum: number; stateKeyNum: number | undefined }> => {
+  const texts = [pdu.type, pdu.sender, ...(pdu.state_key === undefined ? [] : [pdu.state_key])];
+  let nums = texts.map((text) => strings.peekNum(text));
+  if (nums.includes(undefined)) {
+    const interned = await strings.intern(texts);
+    nums = texts.map((text) => interned.get(text));
+  }
+  return { typeNum: nums[0] as number, senderNum: nums[1] as number, stateKeyNum: nums[2] };
+};
+
+/** The events under some keys of a state. */
+export const eventsUnder = async (
+  reads: RoomReads,
+  view: View,
+  keys: readonly (readonly [type: string, stateKey: string])[],
+): Promise<RoomEvent[]> => {
+  const found = await Promise.all(keys.map(async ([type, stateKey]) => reads.state(view, type, stateKey)));
+  return found.filter((event) => event !== undefined);
+};
+
+/** Builds, authorises and signs the next event of the room on top of `head`. Throws `forbidden` where the rules refuse it. */
+export const draftEvent = async (
+  tools: DraftTools,
+  room: RoomInfo,
+  version: RoomVersion,
+  head: Head,
+  pending: Pending,
+  reads: RoomReads,
+  wanted: NewEvent,
+): Promise<{ drafted: Drafted; head: Head }> => {
+  const cited = head.extremities.toSorted(byDepthNewestFirst).slice(0, MAX_PREV_EVENTS);
+  const depth = Math.min(MAX_DEPTH, 1 + Math.max(0, ...cited.map((event) => event.depth)));
+  const fields = {
+    type: wanted.type,
+    sender: wanted.sender,
+    ...(wanted.stateKey === undefined ? {} : { state_key: wanted.stateKey }),
+    content: wanted.content,
+  };
+  const needed = await eventsUnder(reads, head.view, stateNeededFor(fields, version));
+  const selected = new Set(authTypesFor(fields, version).map(([type, stateKey]) => stateKeyText(type, stateKey)));
+  const auth = needed.filter(({ pdu }) => selected.has(stateKeyText(pdu.type, pdu.state_key ?? '')));
+  const built = buildPdu({
+    roomVersion: version,
+    roomId: room.roomId,
+    type: wanted.type,
+    stateKey: wanted.stateKey,
+    sender: wanted.sender,
+    content: wanted.content,
+    redacts: wanted.redacts,
+    originServerTs: wanted.originServerTs ?? tools.clock.now(),
+    depth,
+    prevEvents: cited.map((event) => event.eventId),
+    authEvents: auth.map((event) => event.eventId),
+    serverName: tools.serverName,
+    signingKey: tools.signingKey,
+    authorise: (pdu) => {
+      const verdict = checkAuth(pdu, authStateOf(needed), version);
+      if (!verdict.allowed) throw forbidden(verdict.reason);
+    },
+  });
+  const nums = await internEvent(tools.strings, built.pdu);
+  const unrooted: RoomEvent = {
+    num: await tools.eventNumbers.next(),
+    eventId: built.eventId,
+    roomNum: room.num,
+    ...nums,
+    pdu: built.pdu,
+    json: built.json,
+    depth,
+    position: undefined,
+    writerNum: tools.writerNum,
+    stateRoot: undefined,
+    facts: 0,
+    fault: undefined,
+    redactedBy: undefined,
+  };
+  const applied = await applyState(tools, reads, head.view, unrooted);
+  const event: RoomEvent = { ...unrooted, stateRoot: applied.view.root };
+  addNodes(pending, applied.nodes);
+  const left = head.extremities.filter((extremity) => !cited.includes(extremity));
+  return {
+    drafted: {
+      event,
+      inTimeline: true,
+      authNums: event.stateKeyNum === undefined ? [] : auth.map((each) => each.num),
+      nodes: applied.nodes,
+      currentRoot: applied.view.root,
+      changes: applied.changes,
+      redacts: undefined,
+      settles: false,
+    },
+    head: { extremities: [...left, event], view: applied.view },
+  };
+};

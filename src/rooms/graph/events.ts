@@ -1,0 +1,42 @@
+import type { Pdu } from '#src/protocol/events.ts';
+import type { NodeId } from '#src/rooms/graph/state-tree/nodes.ts';
+
+/** What became of an event, as bits of `facts`; each can be judged again. */
+export const REJECTED = 1;
+export const SOFT_FAILED = 2;
+
+/** An event of a room as this server holds it. Never changed in place: what is learnt later (a redaction) makes a new object. */
+export interface RoomEvent {
+  /** The surrogate number by which tables and state trees name the event. */
+  readonly num: number;
+  readonly eventId: string;
+  readonly roomNum: number;
+  readonly typeNum: number;
+  readonly senderNum: number;
+  readonly stateKeyNum: number | undefined;
+  /** The PDU as it was signed, without `unsigned`. */
+  readonly pdu: Pdu;
+  /** The PDU as stored and sent to other servers: canonical JSON. */
+  readonly json: string;
+  readonly depth: number;
+  /** Live (above 0) or backfill (below 0) position in the `events` stream; undefined for what is not in the timeline. */
+  readonly position: number | undefined;
+  /** Which writer's position it is, by number. */
+  readonly writerNum: number;
+  /** The state after the event; undefined for outliers. */
+  readonly stateRoot: NodeId | undefined;
+  /** `REJECTED`, `SOFT_FAILED` or 0. */
+  readonly facts: number;
+  readonly fault: string | undefined;
+  /** The number of the redaction that applies to it. */
+  readonly redactedBy: number | undefined;
+}
+
+export const isState = (event: RoomEvent): boolean => event.stateKeyNum !== undefined;
+
+/** A room's fixed facts. */
+export interface RoomInfo {
+  readonly num: number;
+  readonly roomId: string;
+  readonly version: string;
+}

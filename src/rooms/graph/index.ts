@@ -1,0 +1,163 @@
+import { buildPdu } from '#src/protocol/events.ts';
+import { roomVersion } from '#src/protocol/room-versions.ts';
+import type { SigningKey } from '#src/protocol/signatures.ts';
+import type { Clock } from '#src/platform/clock.ts';
+import type { Strings } from '#src/platform/database/strings.ts';
+import type { Database } from '#src/platform/database/types.ts';
+import type { Random } from '#src/platform/random.ts';
+import type { Committed } from '#src/rooms/graph/commit.ts';
+import type { Head, NewEvent, RoomDraft } from '#src/rooms/graph/draft.ts';
+import { createEvents, type Events } from '#src/rooms/graph/event-cache.ts';
+import type { RoomEvent, RoomInfo } from '#src/rooms/graph/events.ts';
+import { createHotRooms } from '#src/rooms/graph/hot-rooms.ts';
+import { createMemberships, type Memberships } from '#src/rooms/graph/memberships.ts';
+import { createNumbers } from '#src/rooms/graph/numbers.ts';
+import { createSentTransactions } from '#src/rooms/graph/sent-transactions.ts';
+import type { NodeId } from '#src/rooms/graph/state-tree/nodes.ts';
+import { createStates, type States } from '#src/rooms/graph/states.ts';
+import { createTimeline, type Timeline } from '#src/rooms/graph/timeline.ts';
+import { type CommitParticipant, createRoomWriter } from '#src/rooms/graph/writer.ts';
+
+export { EVENTS_STREAM } from '#src/rooms/graph/commit.ts';
+export type { NewEvent, RoomDraft } from '#src/rooms/graph/draft.ts';
+export type { Events } from '#src/rooms/graph/event-cache.ts';
+export { isState, REJECTED, type RoomEvent, type RoomInfo, SOFT_FAILED } from '#src/rooms/graph/events.ts';
+export type { Memberships } from '#src/rooms/graph/memberships.ts';
+export type { HistoryPoint, MembershipChange } from '#src/rooms/graph/read-store.ts';
+export type { NodeId } from '#src/rooms/graph/state-tree/nodes.ts';
+export type { StateEntry, States } from '#src/rooms/graph/states.ts';
+export type { MembershipRow, TransactionKey } from '#src/rooms/graph/store.ts';
+export { MissingEventsError } from '#src/rooms/graph/receive.ts';
+export { redactedIdOf } from '#src/rooms/graph/redactions.ts';
+export { scheduleGraphJanitor } from '#src/rooms/graph/janitor.ts';
+export type { CommitParticipant } from '#src/rooms/graph/writer.ts';
+export type { Drafted } from '#src/rooms/graph/draft.ts';
+export type { Timeline } from '#src/rooms/graph/timeline.ts';
+
+/** The heart: rooms' event graphs and states. Everything above reads rooms by this door and changes them by its commands. */
+export interface RoomGraph {
+  readonly events: Events;
+  readonly states: States;
+  readonly memberships: Memberships;
+  readonly timeline: Timeline;
+  /** The room with this id, or undefined when this server has never seen it. */
+  room(roomId: string): Promise<RoomInfo | undefined>;
+  rooms(roomNums: readonly number[]): Promise<ReadonlyMap<number, RoomInfo>>;
+  /** Where a room stands now: its extremities and current state, as last published. */
+  head(room: RoomInfo): Promise<Head>;
+  /** The root of a room's current state now. */
+  currentRoot(room: RoomInfo): Promise<NodeId>;
+  /** The event that holds (type, stateKey) in a room's current state. Usually answered from memory. */
+  currentState(room: RoomInfo, type: string, stateKey: string): Promise<RoomEvent | undefined>;
+  /** Every state event of a state, or of one type of it. */
+  stateEvents(room: RoomInfo, root: NodeId, type?: string): Promise<readonly RoomEvent[]>;
+  /** Lets another slice write with every batch of events from now on. */
+  takePart(participant: CommitParticipant): void;
+  /** The transaction id with which a device sent a recent event, for `unsigned.transaction_id`. */
+  transactionIdOf(userNum: number, deviceId: string, eventNum: number): string | undefined;
+  /**
+   * Runs a command on a room: alone, in its turn, in one transaction. Resolves once all that it did is durable and published; if it throws,
+   * it did nothing. The command awaits nothing but the draft and quick reads: the room waits for it.
+   */
+  write<T>(room: RoomInfo, command: (draft: RoomDraft) => Promise<T>): Promise<T>;
+  /** Makes a room of this version: appends `create`, then runs the command in the same transaction. Throws as `write` does. */
+  createRoom<T>(versionId: string, create: NewEvent, command: (draft: RoomDraft) => Promise<T>): Promise<{ room: RoomInfo; value: T }>;
+}
+
+export interface RoomGraphTools {
+  readonly database: Database;
+  readonly strings: Strings;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly serverName: string;
+  readonly signingKey: SigningKey;
+  /** Whether no other process writes events. */
+  readonly soleWriter: boolean;
+}
+
+/** Builds the graph. Reads nothing of rooms until it is asked. */
+export const createRoomGraph = async (tools: RoomGraphTools): Promise<RoomGraph> => {
+  const { database, strings, clock, random, serverName, signingKey } = tools;
+  const events = createEvents(database);
+  const states = createStates(database, strings);
+  const memberships = createMemberships(database);
+  const timeline = createTimeline(database, events, tools.soleWriter);
+  const hotRooms = createHotRooms(database, events);
+  const sentTransactions = createSentTransactions(database);
+  const roomNumbers = createNumbers(database, 'room_numbers');
+  const writerNum = (await strings.intern([database.writer])).get(database.writer) as number;
+
+  const participants: CommitParticipant[] = [];
+
+  const onCommitted = (_room: RoomInfo, committed: Committed): void => {
+    memberships.remember(committed.memberships);
+    timeline.remember(committed.events);
+  };
+
+  const writer = createRoomWriter({
+    database,
+    strings,
+    clock,
+    serverName,
+    signingKey,
+    events,
+    states,
+    hotRooms,
+    sentTransactions,
+    eventNumbers: createNumbers(database, 'event_numbers'),
+    writerNum,
+    participants,
+    onCommitted,
+  });
+
+  /** `!` and 18 letters, or for rooms named by their create event that event's hash. */
+  const newRoomId = (versionId: string, create: NewEvent): string => {
+    const version = roomVersion(versionId);
+    if (version.roomIds === 'opaque') return `!${random.string(18)}:${serverName}`;
+    const { roomId } = buildPdu({
+      roomVersion: version,
+      roomId: '',
+      type: create.type,
+      stateKey: create.stateKey,
+      sender: create.sender,
+      content: create.content,
+      originServerTs: create.originServerTs ?? clock.now(),
+      depth: 1,
+      prevEvents: [],
+      authEvents: [],
+      serverName,
+      signingKey,
+    });
+    return roomId;
+  };
+
+  const currentState: RoomGraph['currentState'] = async (room, type, stateKey) => writer.state(room, type, stateKey);
+
+  return {
+    events,
+    states,
+    memberships,
+    timeline,
+    room: hotRooms.byId,
+    rooms: hotRooms.byNums,
+    head: writer.head,
+    currentRoot: async (room) => (await writer.head(room)).view.root,
+    currentState,
+    stateEvents: async (room, root, type) => {
+      const entries = await states.entries(room.num, root, type);
+      return events.list(entries.map((entry) => entry.eventNum));
+    },
+    takePart: (participant) => void participants.push(participant),
+    transactionIdOf: sentTransactions.txnIdOf,
+    write: writer.write,
+    createRoom: async (versionId, create, command) => {
+      const timed: NewEvent = { ...create, originServerTs: create.originServerTs ?? clock.now() };
+      const room: RoomInfo = { num: await roomNumbers.next(), roomId: newRoomId(versionId, timed), version: versionId };
+      const value = await writer.create(room, async (draft) => {
+        await draft.append(timed);
+        return command(draft);
+      });
+      return { room, value };
+    },
+  };
+};

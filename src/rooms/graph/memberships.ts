@@ -1,0 +1,80 @@
+import { LRUCache } from 'lru-cache';
+import type { Database } from '#src/platform/database/types.ts';
+import {
+  membershipChangesOf,
+  type MembershipChange,
+  membershipCounts,
+  membershipsOfRoom,
+  membershipsOfUser,
+} from '#src/rooms/graph/read-store.ts';
+import { type MembershipRow, setForgotten } from '#src/rooms/graph/store.ts';
+
+/** Who is what in which room now. Users asked for are kept in memory and follow every commit. */
+export interface Memberships {
+  /** A user's rooms by number, with what the user is in each; forgotten rooms too. */
+  ofUser(userNum: number): Promise<ReadonlyMap<number, MembershipRow>>;
+  /** A user's membership of one room. */
+  in(roomNum: number, userNum: number): Promise<MembershipRow | undefined>;
+  /** All members of a room, past ones included. Costs the room's size. */
+  ofRoom(roomNum: number): Promise<readonly MembershipRow[]>;
+  /** How many members of a room have each membership. */
+  counts(roomNum: number): Promise<ReadonlyMap<string, number>>;
+  /** A local user's changes with positions in (after, upTo], oldest first. */
+  changes(userNum: number, after: number, upTo: number): Promise<readonly MembershipChange[]>;
+  /** Hides a room that the user has left from the user's lists (specification: "Forgetting rooms"). */
+  forget(roomNum: number, userNum: number): Promise<void>;
+  /** Takes in memberships that have just become durable. */
+  remember(rows: readonly MembershipRow[]): void;
+}
+
+const MAX_USERS = 20_000;
+
+/** A user's rooms: complete once `ready`, and taking in changes before that. */
+interface UserRooms {
+  readonly rooms: Map<number, MembershipRow>;
+  readonly ready: Promise<void>;
+}
+
+export const createMemberships = (database: Database): Memberships => {
+  const users = new LRUCache<number, UserRooms>({ max: MAX_USERS });
+
+  const load = (userNum: number): UserRooms => {
+    const rooms = new Map<number, MembershipRow>();
+    const read = async (): Promise<void> => {
+      const rows = await database.read('memberships of user', async (reader) => membershipsOfUser(reader, userNum));
+      // What a commit has put here meanwhile is newer than the rows.
+      for (const row of rows) if (!rooms.has(row.roomNum)) rooms.set(row.roomNum, row);
+    };
+    const ready = read();
+    users.set(userNum, { rooms, ready });
+    ready.catch(() => users.delete(userNum));
+    return { rooms, ready };
+  };
+
+  const ofUser = async (userNum: number): Promise<ReadonlyMap<number, MembershipRow>> => {
+    const user = users.get(userNum) ?? load(userNum);
+    await user.ready;
+    return user.rooms;
+  };
+
+  const remember = (rows: readonly MembershipRow[]): void => {
+    for (const row of rows) users.get(row.userNum)?.rooms.set(row.roomNum, row);
+  };
+
+  return {
+    ofUser,
+    in: async (roomNum, userNum) => (await ofUser(userNum)).get(roomNum),
+    ofRoom: async (roomNum) => database.read('memberships of room', async (reader) => membershipsOfRoom(reader, roomNum)),
+    counts: async (roomNum) => database.read('membership counts', async (reader) => membershipCounts(reader, roomNum)),
+    changes: async (userNum, after, upTo) =>
+      database.read('membership changes', async (reader) => membershipChangesOf(reader, userNum, after, upTo)),
+    forget: async (roomNum, userNum) => {
+      const row = (await ofUser(userNum)).get(roomNum);
+      await database.write('forget room', async (tx) => {
+        await setForgotten(tx, roomNum, userNum);
+        if (row !== undefined) tx.onCommit(() => remember([{ ...row, forgotten: true }]));
+      });
+    },
+    remember,
+  };
+};

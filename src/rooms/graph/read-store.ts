@@ -1,0 +1,125 @@
+import { type Sql, sql } from '#src/platform/database/sql.ts';
+import type { Reader } from '#src/platform/database/types.ts';
+import type { EventRow, MembershipRow } from '#src/rooms/graph/store.ts';
+
+/** Rows of events by number, in no order. */
+export const eventRows = async (reader: Reader, nums: readonly number[]): Promise<EventRow[]> =>
+  reader.all(sql`SELECT * FROM events WHERE event_num ${sql.in(nums)}`);
+
+export const eventNumsById = async (reader: Reader, eventIds: readonly string[]): Promise<ReadonlyMap<string, number>> => {
+  const rows = await reader.all<{ event_id: string; event_num: number }>(
+    sql`SELECT event_id, event_num FROM events WHERE event_id ${sql.in(eventIds)}`,
+  );
+  return new Map(rows.map((row) => [row.event_id, row.event_num]));
+};
+
+/** Live events of all rooms after `from` up to `to` (both live positions), oldest first. */
+export const eventNumsBetween = async (
+  reader: Reader,
+  from: number,
+  to: number,
+  limit: number,
+): Promise<{ event_num: number; stream_position: number }[]> =>
+  reader.all(
+    sql`SELECT event_num, stream_position FROM events WHERE stream_position > ${from} AND stream_position <= ${to}
+        ORDER BY stream_position LIMIT ${limit}`,
+  );
+
+const nums = async (reader: Reader, query: Sql): Promise<number[]> =>
+  (await reader.all<{ event_num: number }>(query)).map((row) => row.event_num);
+
+/** Events of a room with positions in (after, upTo], newest first. */
+export const roomEventNumsNewest = async (reader: Reader, roomNum: number, after: number, upTo: number, limit: number): Promise<number[]> =>
+  nums(
+    reader,
+    sql`SELECT event_num FROM events WHERE room_num = ${roomNum} AND stream_position > ${after} AND stream_position <= ${upTo}
+        ORDER BY stream_position DESC LIMIT ${limit}`,
+  );
+
+/** A place in a room's history: between events, ordered by depth and then position. */
+export interface HistoryPoint {
+  readonly depth: number;
+  readonly position: number;
+}
+
+/** Events of a room before a place in its history, newest first; `floor` is the lowest position to give (inclusive; backfilled events lie below 0). */
+export const roomEventNumsBackwards = async (reader: Reader, roomNum: number, point: HistoryPoint, limit: number): Promise<number[]> =>
+  nums(
+    reader,
+    sql`SELECT event_num FROM events WHERE room_num = ${roomNum} AND stream_position IS NOT NULL
+          AND (depth < ${point.depth} OR (depth = ${point.depth} AND stream_position <= ${point.position}))
+        ORDER BY depth DESC, stream_position DESC LIMIT ${limit}`,
+  );
+
+/** Events of a room after a place in its history, oldest first. */
+export const roomEventNumsForwards = async (reader: Reader, roomNum: number, point: HistoryPoint, limit: number): Promise<number[]> =>
+  nums(
+    reader,
+    sql`SELECT event_num FROM events WHERE room_num = ${roomNum} AND stream_position IS NOT NULL
+          AND (depth > ${point.depth} OR (depth = ${point.depth} AND stream_position > ${point.position}))
+        ORDER BY depth, stream_position LIMIT ${limit}`,
+  );
+
+/** What is reached over the auth events of some events. */
+export const authChain = async (reader: Reader, eventNums: readonly number[]): Promise<Set<number>> => {
+  const found = await nums(
+    reader,
+    sql`WITH RECURSIVE chain (event_num) AS (
+          SELECT auth_num FROM event_auth WHERE event_num ${sql.in(eventNums)}
+          UNION SELECT edge.auth_num FROM event_auth edge JOIN chain ON edge.event_num = chain.event_num
+        ) SELECT event_num FROM chain`,
+  );
+  return new Set(found);
+};
+
+interface RawMembership {
+  readonly room_num: number;
+  readonly user_num: number;
+  readonly membership: string;
+  readonly event_num: number;
+  readonly is_local: number;
+  readonly forgotten: number;
+}
+
+const membership = (row: RawMembership): MembershipRow => ({
+  roomNum: row.room_num,
+  userNum: row.user_num,
+  membership: row.membership,
+  eventNum: row.event_num,
+  isLocal: row.is_local === 1,
+  forgotten: row.forgotten === 1,
+});
+
+export const membershipsOfUser = async (reader: Reader, userNum: number): Promise<MembershipRow[]> =>
+  (await reader.all<RawMembership>(sql`SELECT * FROM memberships WHERE user_num = ${userNum}`)).map(membership);
+
+export const membershipsOfRoom = async (reader: Reader, roomNum: number): Promise<MembershipRow[]> =>
+  (await reader.all<RawMembership>(sql`SELECT * FROM memberships WHERE room_num = ${roomNum}`)).map(membership);
+
+export const membershipIn = async (reader: Reader, roomNum: number, userNum: number): Promise<MembershipRow | undefined> => {
+  const row = await reader.one<RawMembership>(sql`SELECT * FROM memberships WHERE room_num = ${roomNum} AND user_num = ${userNum}`);
+  return row && membership(row);
+};
+
+/** How many members of a room have each membership. */
+export const membershipCounts = async (reader: Reader, roomNum: number): Promise<ReadonlyMap<string, number>> => {
+  const rows = await reader.all<{ membership: string; count: number }>(
+    sql`SELECT membership, COUNT(*) AS count FROM memberships WHERE room_num = ${roomNum} GROUP BY membership`,
+  );
+  return new Map(rows.map((row) => [row.membership, row.count]));
+};
+
+/** One change of a local user's membership of a room. */
+export interface MembershipChange {
+  readonly room_num: number;
+  readonly event_num: number;
+  readonly membership: string;
+  readonly stream_position: number;
+}
+
+/** Changes of a user's memberships with positions in (after, upTo], oldest first. */
+export const membershipChangesOf = async (reader: Reader, userNum: number, after: number, upTo: number): Promise<MembershipChange[]> =>
+  reader.all(
+    sql`SELECT room_num, event_num, membership, stream_position FROM membership_changes
+        WHERE user_num = ${userNum} AND stream_position > ${after} AND stream_position <= ${upTo} ORDER BY stream_position`,
+  );

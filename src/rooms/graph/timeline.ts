@@ -1,0 +1,104 @@
+import type { Database } from '#src/platform/database/types.ts';
+import type { Events } from '#src/rooms/graph/event-cache.ts';
+import type { RoomEvent } from '#src/rooms/graph/events.ts';
+import type { NodeId } from '#src/rooms/graph/state-tree/nodes.ts';
+import {
+  eventNumsBetween,
+  type HistoryPoint,
+  roomEventNumsBackwards,
+  roomEventNumsForwards,
+  roomEventNumsNewest,
+} from '#src/rooms/graph/read-store.ts';
+import { rootAt } from '#src/rooms/graph/store.ts';
+
+/** Events in their orders: by live position for sync and followers, by depth and position for history. */
+export interface Timeline {
+  /** A room's newest events with positions in (after, upTo], oldest first; `limited` says that there were more than `limit`. */
+  newest(roomNum: number, after: number, upTo: number, limit: number): Promise<{ events: readonly RoomEvent[]; limited: boolean }>;
+  /** A room's events at or before a place in its history, newest first. */
+  backwards(roomNum: number, point: HistoryPoint, limit: number): Promise<readonly RoomEvent[]>;
+  /** A room's events after a place in its history, oldest first. */
+  forwards(roomNum: number, point: HistoryPoint, limit: number): Promise<readonly RoomEvent[]>;
+  /** Live events of all rooms with positions in (from, to], oldest first. */
+  between(from: number, to: number, limit: number): Promise<readonly RoomEvent[]>;
+  /** The root of a room's current state as it was at a live position; the empty state before its first event. */
+  rootAt(roomNum: number, position: number): Promise<NodeId>;
+  /** Takes in events that have just become durable, in the order of their positions. */
+  remember(events: readonly RoomEvent[]): void;
+}
+
+/** So many of the server's latest events can be given without asking the database. */
+const RECENT = 20_000;
+/** So many of one room's latest. */
+const ROOM_RECENT = 100;
+const MAX_ROOMS = 2000;
+
+/** The latest events of a room, oldest first, and the position after which they are all. */
+interface RecentEvents {
+  events: RoomEvent[];
+  since: number;
+}
+
+/** With other processes writing events too (`soleWriter` false) memory is not complete and is not asked. */
+export const createTimeline = (database: Database, events: Events, soleWriter: boolean): Timeline => {
+  const rooms = new Map<number, RecentEvents>();
+  const server: RecentEvents = { events: [], since: database.positions.current('events').min };
+
+  const append = (recent: RecentEvents, event: RoomEvent, most: number): void => {
+    recent.events.push(event);
+    if (recent.events.length <= most * 2) return;
+    const dropped = recent.events.splice(0, recent.events.length - most);
+    recent.since = dropped.at(-1)?.position ?? recent.since;
+  };
+
+  const remember = (added: readonly RoomEvent[]): void => {
+    for (const event of added) {
+      if (event.position === undefined || event.position < 0) continue;
+      let room = rooms.get(event.roomNum);
+      if (room === undefined) {
+        // Nothing is known of the room before this event: complete from here on.
+        room = { events: [], since: event.position - 1 };
+        rooms.set(event.roomNum, room);
+        const oldest = rooms.size > MAX_ROOMS ? rooms.keys().next().value : undefined;
+        if (oldest !== undefined) rooms.delete(oldest);
+      }
+      append(room, event, ROOM_RECENT);
+      append(server, event, RECENT);
+    }
+  };
+
+  const from = (recent: RecentEvents | undefined, after: number): readonly RoomEvent[] | undefined => {
+    if (!soleWriter || recent === undefined || after < recent.since) return undefined;
+    const first = recent.events.findLastIndex((event) => (event.position as number) <= after) + 1;
+    return recent.events.slice(first);
+  };
+
+  /** Memory holds events as they were when they became durable; the cache knows what a redaction has made of them since. */
+  const latest = (event: RoomEvent): RoomEvent => events.peek(event.num) ?? event;
+
+  const list = async (
+    name: string,
+    nums: (reader: Parameters<Parameters<Database['read']>[1]>[0]) => Promise<number[]>,
+  ): Promise<RoomEvent[]> => database.read(name, async (reader) => events.list(await nums(reader), reader));
+
+  return {
+    newest: async (roomNum, after, upTo, limit) => {
+      const known = from(rooms.get(roomNum), after)?.filter((event) => (event.position as number) <= upTo);
+      if (known !== undefined) return { events: known.slice(Math.max(0, known.length - limit)).map(latest), limited: known.length > limit };
+      const found = await list('room timeline', async (reader) => roomEventNumsNewest(reader, roomNum, after, upTo, limit + 1));
+      return { events: found.slice(0, limit).toReversed(), limited: found.length > limit };
+    },
+    backwards: async (roomNum, point, limit) =>
+      list('history backwards', async (reader) => roomEventNumsBackwards(reader, roomNum, point, limit)),
+    forwards: async (roomNum, point, limit) =>
+      list('history forwards', async (reader) => roomEventNumsForwards(reader, roomNum, point, limit)),
+    between: async (after, upTo, limit) => {
+      const known = from(server, after)?.filter((event) => (event.position as number) <= upTo);
+      if (known !== undefined) return known.slice(0, limit).map(latest);
+      return list('events between', async (reader) => (await eventNumsBetween(reader, after, upTo, limit)).map((row) => row.event_num));
+    },
+    rootAt: async (roomNum, position) =>
+      (await database.read('state at position', async (reader) => rootAt(reader, roomNum, position))) ?? '',
+    remember,
+  };
+};

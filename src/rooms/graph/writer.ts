@@ -1,0 +1,213 @@
+import { roomVersion } from '#src/protocol/room-versions.ts';
+import { domainOf } from '#src/protocol/identifiers.ts';
+import type { Database, Transaction } from '#src/platform/database/types.ts';
+import { type Batch, type Committed, type MembershipsOf, writeBatch } from '#src/rooms/graph/commit.ts';
+import { draftEvent, type Drafted, type DraftTools, type DraftWork, type Head, type RoomDraft } from '#src/rooms/graph/draft.ts';
+import type { Events } from '#src/rooms/graph/event-cache.ts';
+import type { RoomEvent, RoomInfo } from '#src/rooms/graph/events.ts';
+import type { Command, HotRoom, HotRooms } from '#src/rooms/graph/hot-rooms.ts';
+import { EMPTY } from '#src/rooms/graph/state-tree/nodes.ts';
+import { receiveEvent } from '#src/rooms/graph/receive.ts';
+import { redactionOf } from '#src/rooms/graph/redactions.ts';
+import type { SentTransactions } from '#src/rooms/graph/sent-transactions.ts';
+import type { MembershipRow } from '#src/rooms/graph/store.ts';
+import { addEvent, flatten, newPending, newView, type Pending, roomReads, type RoomReads } from '#src/rooms/graph/view.ts';
+
+/** What the writer needs beside the tools for drafting. */
+export interface WriterTools extends DraftTools {
+  readonly database: Database;
+  readonly events: Events;
+  readonly hotRooms: HotRooms;
+  readonly sentTransactions: SentTransactions;
+  readonly participants: readonly CommitParticipant[];
+  /** Called when a batch has become durable, before its positions are published: what must not be stale by then is renewed here. */
+  readonly onCommitted: (room: RoomInfo, committed: Committed) => void;
+}
+
+/**
+ * Another slice that writes with every batch of events, in the events' own transaction (push counts, relations). `prepare` runs before it,
+ * with the room to itself, and may read; what it answers writes in the transaction, which may run twice, and awaits nothing but it.
+ */
+export interface CommitParticipant {
+  prepare(room: RoomInfo, drafted: readonly Drafted[]): Promise<(tx: Transaction, events: readonly RoomEvent[]) => Promise<void> | void>;
+}
+
+/** Commands that one batch takes at most; the others go with the next. */
+const MAX_BATCH = 100;
+
+const memberChange = (tools: WriterTools, roomNum: number, pending: Pending, eventNum: number): MembershipRow | undefined => {
+  const event = pending.events.get(eventNum) ?? tools.events.peek(eventNum);
+  if (event === undefined || event.pdu.type !== 'm.room.member' || event.stateKeyNum === undefined) return undefined;
+  const { membership } = event.pdu.content;
+  return {
+    roomNum,
+    userNum: event.stateKeyNum,
+    membership: typeof membership === 'string' ? membership : 'leave',
+    eventNum,
+    isLocal: domainOf(event.pdu.state_key ?? '') === tools.serverName,
+    forgotten: false,
+  };
+};
+
+const newWork = (head: Head): DraftWork => ({ head, drafted: [], sent: [], alongside: [] });
+
+/** Takes what one step has made into a command's work. */
+const take = (work: DraftWork, pending: Pending, made: { drafted: Drafted; head: Head }): RoomEvent => {
+  work.head = made.head;
+  work.drafted.push(made.drafted);
+  addEvent(pending, made.drafted.event, made.drafted.authNums);
+  return made.drafted.event;
+};
+
+/** The draft that a command works on. What it makes stays with `work` until the batch takes it. */
+const openDraft = (
+  tools: WriterTools,
+  hot: HotRoom,
+  batchWork: DraftWork,
+  pending: Pending,
+  reads: RoomReads,
+  work: DraftWork,
+): RoomDraft => {
+  const version = roomVersion(hot.room.version);
+  const { room } = hot;
+  return {
+    room,
+    version,
+    state: async (type, stateKey) => reads.state(work.head.view, type, stateKey),
+    event: async (eventId) => reads.eventById(eventId),
+    append: async (wanted) => {
+      const made = await draftEvent(tools, room, version, work.head, pending, reads, wanted);
+      const redacts = await redactionOf(version, made.drafted.event, reads, work.head.view);
+      return take(work, pending, { ...made, drafted: { ...made.drafted, redacts } });
+    },
+    receive: async (parsed) => {
+      const made = await receiveEvent({ tools, room, version, pending, reads }, work.head, parsed);
+      return made && take(work, pending, made);
+    },
+    sent: async (key) => {
+      const same = (each: { key: { userNum: number; deviceId: string; txnId: string } }): boolean =>
+        each.key.userNum === key.userNum && each.key.deviceId === key.deviceId && each.key.txnId === key.txnId;
+      const now = [...batchWork.sent, ...work.sent].find(same);
+      if (now !== undefined) return now.event;
+      const num = await tools.sentTransactions.find(key, room.num);
+      return num === undefined ? undefined : tools.events.byNum(num);
+    },
+    markSent: (key, event) => {
+      work.sent.push({ key, event });
+    },
+    alongside: (body) => {
+      work.alongside.push(body);
+    },
+  };
+};
+
+/** Runs commands one after another on top of each other; one that throws leaves no trace. Answers how to tell those that succeeded. */
+const runCommands = async (
+  tools: WriterTools,
+  hot: HotRoom,
+  commands: readonly Command[],
+  work: DraftWork,
+  pending: Pending,
+): Promise<(() => void)[]> => {
+  const reads = roomReads(hot.room.num, pending, tools.states, tools.events);
+  const succeeded: (() => void)[] = [];
+  for (const command of commands) {
+    const own = newWork(work.head);
+    try {
+      const value = await command.run(openDraft(tools, hot, work, pending, reads, own));
+      work.head = own.head;
+      work.drafted.push(...own.drafted);
+      work.sent.push(...own.sent);
+      work.alongside.push(...own.alongside);
+      succeeded.push(() => command.resolve(value));
+    } catch (error) {
+      command.reject(error);
+    }
+  }
+  return succeeded;
+};
+
+const commit = async (tools: WriterTools, hot: HotRoom, work: DraftWork, pending: Pending): Promise<void> => {
+  const batch: Batch = { room: hot.room, isNew: hot.isNew, rootBefore: hot.head.view.root, work };
+  const membershipsOf: MembershipsOf = (drafted) =>
+    drafted.changes.flatMap((change) =>
+      change.after === undefined ? [] : (memberChange(tools, hot.room.num, pending, change.after) ?? []),
+    );
+  const parts = await Promise.all(tools.participants.map(async (participant) => participant.prepare(hot.room, work.drafted)));
+  await tools.database.write('room batch', async (tx) => {
+    const committed = await writeBatch(tx, batch, membershipsOf, tools.clock);
+    for (const part of parts) await part(tx, committed.events);
+    tx.onCommit(() => {
+      const placed = new Map(committed.events.map((event) => [event.num, event]));
+      hot.head = {
+        extremities: committed.head.extremities.map((event) => placed.get(event.num) ?? event),
+        view: flatten(committed.head.view, placed),
+      };
+      if (hot.isNew) tools.hotRooms.adopt(hot);
+      hot.isNew = false;
+      tools.events.remember([...committed.events, ...committed.redacted]);
+      for (const drafted of work.drafted) tools.states.remember(hot.room.num, drafted.nodes);
+      for (const { key, event } of work.sent) tools.sentTransactions.remember(key, hot.room.num, event.num);
+      tools.onCommitted(hot.room, committed);
+    });
+  });
+};
+
+const runBatch = async (tools: WriterTools, hot: HotRoom): Promise<void> => {
+  const commands = hot.queue.splice(0, MAX_BATCH);
+  const pending = newPending();
+  const work = newWork(hot.head);
+  const succeeded = await runCommands(tools, hot, commands, work, pending);
+  if (work.drafted.length > 0 || work.sent.length > 0 || work.alongside.length > 0) await commit(tools, hot, work, pending);
+  for (const tell of succeeded) tell();
+};
+
+const drain = async (tools: WriterTools, hot: HotRoom): Promise<void> => {
+  hot.busy = true;
+  while (hot.queue.length > 0) {
+    const waiting = hot.queue.slice(0, MAX_BATCH);
+    try {
+      await runBatch(tools, hot);
+    } catch (error) {
+      for (const command of waiting) command.reject(error);
+    }
+  }
+  hot.busy = false;
+};
+
+/** Changes rooms: one batch of a room at a time, in the order of asking. */
+export interface RoomWriter {
+  /**
+   * Runs `command` when the room is free and resolves once what it did is durable and published. Commands of one room that wait together
+   * share a commit. A command must be quick: the room waits for it.
+   */
+  write<T>(room: RoomInfo, command: (draft: RoomDraft) => Promise<T>): Promise<T>;
+  /** The same for a room that does not exist yet; its first command makes the create event. */
+  create<T>(room: RoomInfo, command: (draft: RoomDraft) => Promise<T>): Promise<T>;
+  /** Where a room stands now: its extremities and its current state's root, as last published. */
+  head(room: RoomInfo): Promise<Head>;
+  /** The event that holds (type, stateKey) in the current state. */
+  state(room: RoomInfo, type: string, stateKey: string): Promise<RoomEvent | undefined>;
+}
+
+export const createRoomWriter = (tools: WriterTools): RoomWriter => {
+  const enqueue = async <T>(hot: HotRoom, run: (draft: RoomDraft) => Promise<T>): Promise<T> => {
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    hot.queue.push({ run, resolve: resolve as (value: unknown) => void, reject });
+    if (!hot.busy) void drain(tools, hot);
+    return promise;
+  };
+
+  return {
+    write: async (room, command) => enqueue(await tools.hotRooms.warm(room), command),
+    create: async (room, command) => {
+      const hot: HotRoom = { room, isNew: true, head: { extremities: [], view: newView(EMPTY) }, queue: [], busy: false };
+      return enqueue(hot, command);
+    },
+    head: async (room) => (await tools.hotRooms.warm(room)).head,
+    state: async (room, type, stateKey) => {
+      const { head } = await tools.hotRooms.warm(room);
+      return roomReads(room.num, newPending(), tools.states, tools.events).state(head.view, type, stateKey);
+    },
+  };
+};

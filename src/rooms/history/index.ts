@@ -1,0 +1,53 @@
+import type { AccountAccess } from '#src/accounts/index.ts';
+import type { Clock } from '#src/platform/clock.ts';
+import type { Route } from '#src/platform/http/route.ts';
+import type { RoomGraph } from '#src/rooms/graph/index.ts';
+import { createReadAccess, type ReadAccess } from '#src/rooms/history/access.ts';
+import type { ParseFilter } from '#src/rooms/history/filter.ts';
+import { createPagination } from '#src/rooms/history/pagination.ts';
+import { createPresenter, type Presenter, type TransactionIdOf } from '#src/rooms/history/presenter.ts';
+import { createReplacedState, type ReplacedState } from '#src/rooms/history/replaced-state.ts';
+import { historyRoutes } from '#src/rooms/history/routes.ts';
+import { createStateReader } from '#src/rooms/history/state-reader.ts';
+import { createVisibility, type IgnoredUsers, type Visibility } from '#src/rooms/history/visibility.ts';
+
+export { shownPdu } from '#src/rooms/history/client-event.ts';
+export type { EventFormat } from '#src/rooms/history/client-event.ts';
+export type { EventFilter, ParseFilter } from '#src/rooms/history/filter.ts';
+export type { Presenter, RoomReader, Shown, TransactionIdOf } from '#src/rooms/history/presenter.ts';
+export type { ReplacedState } from '#src/rooms/history/replaced-state.ts';
+export type { IgnoredUsers, Visibility } from '#src/rooms/history/visibility.ts';
+
+/** Reading what happened in rooms: what a reader may see, and how it is written. */
+export interface History {
+  readonly visibility: Visibility;
+  readonly presenter: Presenter;
+  readonly replacedState: ReplacedState;
+  readonly access: ReadAccess;
+  readonly routes: readonly Route[];
+}
+
+export interface HistoryTools {
+  readonly graph: RoomGraph;
+  readonly clock: Clock;
+  readonly access: Pick<AccountAccess, 'guest'>;
+  readonly transactionIdOf: TransactionIdOf;
+  readonly ignoredUsers: IgnoredUsers;
+  readonly parseFilter: ParseFilter;
+}
+
+export const createHistory = ({ graph, clock, access, transactionIdOf, ignoredUsers, parseFilter }: HistoryTools): History => {
+  const replacedState = createReplacedState(graph);
+  const presenter = createPresenter({ events: graph.events, clock, replacedState, transactionIdOf });
+  const visibility = createVisibility({ graph, replacedState, ignoredUsers });
+  const readAccess = createReadAccess(graph, visibility);
+  const stateReader = createStateReader({ graph, access: readAccess, presenter });
+  const pagination = createPagination({ graph, access: readAccess, visibility, presenter, stateReader });
+  return {
+    visibility,
+    presenter,
+    replacedState,
+    access: readAccess,
+    routes: historyRoutes({ access, pagination, stateReader, parseFilter }),
+  };
+};

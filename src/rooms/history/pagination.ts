@@ -1,0 +1,205 @@
+import { forbidden, notFound } from '#src/protocol/errors.ts';
+import type { HistoryPoint, RoomEvent, RoomGraph, RoomInfo } from '#src/rooms/graph/index.ts';
+import type { ReadAccess, Reading } from '#src/rooms/history/access.ts';
+import { type EventFilter, passes } from '#src/rooms/history/filter.ts';
+import type { Presenter, RoomReader, Shown } from '#src/rooms/history/presenter.ts';
+import type { StateReader } from '#src/rooms/history/state-reader.ts';
+import { comparePoints, formatPoint, type HistoryToken, pointAfter, pointBefore } from '#src/rooms/history/tokens.ts';
+import type { Visibility } from '#src/rooms/history/visibility.ts';
+
+export type Direction = 'b' | 'f';
+
+/** A page that is asked for. */
+export interface PageRequest {
+  readonly from: HistoryToken | undefined;
+  /** `from` as the client wrote it. */
+  readonly fromText: string | undefined;
+  readonly to: HistoryToken | undefined;
+  readonly direction: Direction;
+  readonly limit: number;
+  readonly filter: EventFilter | undefined;
+}
+
+/** Events are JSON texts. */
+export interface Page {
+  readonly start: string;
+  /** Undefined at the end of the history. */
+  readonly end: string | undefined;
+  readonly chunk: readonly string[];
+  readonly state: readonly string[];
+}
+
+export interface Context {
+  readonly start: string;
+  readonly end: string;
+  readonly event: string;
+  readonly eventsBefore: readonly string[];
+  readonly eventsAfter: readonly string[];
+  readonly state: readonly string[];
+}
+
+export interface Pagination {
+  /** Throws `forbidden` when the reader may not read the room. */
+  messages(reader: RoomReader, roomId: string, request: PageRequest): Promise<Page>;
+  /** Throws `notFound` for an event that is not in the room, `forbidden` for one that the reader may not see. */
+  context(reader: RoomReader, roomId: string, eventId: string, limit: number, filter: EventFilter | undefined): Promise<Context>;
+  /** One event. Throws `notFound` when it is not there for the reader. */
+  event(reader: RoomReader, roomId: string, eventId: string): Promise<string>;
+}
+
+export interface PaginationTools {
+  readonly graph: Pick<RoomGraph, 'events' | 'timeline' | 'head'>;
+  readonly access: ReadAccess;
+  readonly visibility: Visibility;
+  readonly presenter: Presenter;
+  readonly stateReader: StateReader;
+}
+
+/** A page that a filter leaves empty looks no further than over this many events; the client may ask on from there. */
+const MAX_SCANNED = 2000;
+const MIN_SCAN = 20;
+/** The latest events before a stream position among which the deepest is looked for. */
+const LATEST = 20;
+
+const WITH_ROOM_ID = { withRoomId: true } as const;
+
+export const createPagination = ({ graph, access, visibility, presenter, stateReader }: PaginationTools): Pagination => {
+  /** A token of `/sync` stands after the deepest of the room's latest events at that position. */
+  const pointOf = async (room: RoomInfo, token: HistoryToken): Promise<HistoryPoint> => {
+    if ('point' in token) return token.point;
+    const { events } = await graph.timeline.newest(room.num, 0, token.streamPosition, LATEST);
+    return { depth: Math.max(0, ...events.map((event) => event.depth)), position: token.streamPosition };
+  };
+
+  const lastPoint = async ({ room, left }: Reading): Promise<HistoryPoint> => {
+    const { extremities } = await graph.head(room);
+    if (left === undefined) return { depth: Math.max(0, ...extremities.map((event) => event.depth)), position: Number.MAX_SAFE_INTEGER };
+    return pointAfter(left);
+  };
+
+  const startOf = async (reading: Reading, from: HistoryToken | undefined, direction: Direction): Promise<HistoryPoint> => {
+    const { room, left } = reading;
+    if (from === undefined) return direction === 'f' ? { depth: 0, position: 0 } : lastPoint(reading);
+    const point = await pointOf(room, from);
+    // There is nothing to see for those who left after their leaving.
+    return direction === 'b' && left !== undefined && comparePoints(point, pointAfter(left)) > 0 ? pointAfter(left) : point;
+  };
+
+  /** Events from a place on, up to another; `isLast` says that there is nothing behind them. */
+  const loadUntil = async (
+    room: RoomInfo,
+    from: HistoryPoint,
+    until: HistoryPoint | undefined,
+    direction: Direction,
+    count: number,
+  ): Promise<{ events: readonly RoomEvent[]; isLast: boolean }> => {
+    const { timeline } = graph;
+    const backwards = direction === 'b';
+    const loaded = await (backwards ? timeline.backwards(room.num, from, count + 1) : timeline.forwards(room.num, from, count + 1));
+    const isWithin = (event: RoomEvent): boolean => {
+      const order = until === undefined ? 0 : comparePoints(pointAfter(event), until);
+      return until === undefined || (backwards ? order > 0 : order <= 0);
+    };
+    const events = loaded.slice(0, count).filter(isWithin);
+    return { events, isLast: events.length === loaded.length || events.length < count };
+  };
+
+  const passed = (event: RoomEvent, direction: Direction): HistoryPoint => (direction === 'b' ? pointBefore(event) : pointAfter(event));
+
+  /** Collects what the reader may see and wants to, going on until the page is full, the history ends or too much was looked at. */
+  const collect = async (
+    reader: RoomReader,
+    room: RoomInfo,
+    start: HistoryPoint,
+    until: HistoryPoint | undefined,
+    { from, direction, limit, filter }: Pick<PageRequest, 'direction' | 'limit' | 'filter' | 'from'>,
+  ): Promise<{ shown: readonly Shown[]; end: HistoryPoint | undefined }> => {
+    // A place of `/sync` has nothing before it that came later, whatever depth it claims.
+    const newest = from !== undefined && 'streamPosition' in from && direction === 'b' ? from.streamPosition : Infinity;
+    const shown: Shown[] = [];
+    let at = start;
+    for (let scanned = 0; scanned < MAX_SCANNED;) {
+      const count = Math.max(limit - shown.length, filter === undefined ? 0 : MIN_SCAN);
+      const { events, isLast } = await loadUntil(room, at, until, direction, count);
+      const seen = await visibility.visible(
+        reader,
+        room,
+        events.filter((event) => (event.position ?? 0) <= newest),
+      );
+      const wanted = seen.filter(({ event }) => passes(filter, room, event)).slice(0, limit - shown.length);
+      shown.push(...wanted);
+      const isFull = shown.length === limit;
+      const last = isFull ? wanted.at(-1)?.event : events.at(-1);
+      if (last === undefined || (isLast && last === events.at(-1))) return { shown, end: undefined };
+      at = passed(last, direction);
+      if (isFull) return { shown, end: at };
+      scanned += events.length;
+    }
+    return { shown, end: at };
+  };
+
+  const messages: Pagination['messages'] = async (reader, roomId, request) => {
+    const reading = await access.reading(reader, roomId);
+    const start = await startOf(reading, request.from, request.direction);
+    const startText = request.fromText ?? formatPoint(start);
+    if (request.limit === 0) return { start: startText, end: startText, chunk: [], state: [] };
+    const until = request.to === undefined ? undefined : await pointOf(reading.room, request.to);
+    const { shown, end } = await collect(reader, reading.room, start, until, request);
+    const chunk = await presenter.present(shown, reader, WITH_ROOM_ID);
+    const first = shown[0]?.event;
+    const isLazy = request.filter?.lazyLoadMembers === true && first?.stateRoot !== undefined;
+    const state = isLazy
+      ? await stateReader.members(reading.room, first.stateRoot, [...new Set(shown.map(({ event }) => event.pdu.sender))])
+      : [];
+    return {
+      start: startText,
+      end: end && formatPoint(end),
+      chunk,
+      state: await stateReader.present(reading.room, state, reader),
+    };
+  };
+
+  const context: Pagination['context'] = async (reader, roomId, eventId, limit, filter) => {
+    const reading = await access.reading(reader, roomId);
+    const { room } = reading;
+    const event = await graph.events.byId(eventId);
+    if (event === undefined || event.roomNum !== room.num || event.position === undefined) throw notFound('Event not found.');
+    const [shown] = await visibility.visible(reader, room, [event]);
+    if (shown === undefined) throw forbidden("You don't have permission to access that event.");
+    const around = async (direction: Direction, point: HistoryPoint, count: number) =>
+      count === 0
+        ? { shown: [] as readonly Shown[], end: point }
+        : collect(reader, room, point, undefined, { direction, limit: count, filter, from: undefined });
+    const before = await around('b', pointBefore(event), Math.floor(limit / 2));
+    const after = await around('f', pointAfter(event), Math.ceil(limit / 2));
+    const last = after.shown.at(-1) ?? shown;
+    const firstShown = before.shown.at(-1) ?? shown;
+    const senders = [shown, ...before.shown, ...after.shown].map((each) => each.event.pdu.sender);
+    const state = await stateReader.ofTimeline(room, last.event.stateRoot ?? reading.root, new Set(senders), filter);
+    return {
+      start: formatPoint(before.end ?? pointBefore(firstShown.event)),
+      end: formatPoint(after.end ?? pointAfter(last.event)),
+      event: (await presenter.present([shown], reader, WITH_ROOM_ID))[0] as string,
+      eventsBefore: await presenter.present(before.shown, reader, WITH_ROOM_ID),
+      eventsAfter: await presenter.present(after.shown, reader, WITH_ROOM_ID),
+      state: await stateReader.present(room, state, reader),
+    };
+  };
+
+  return {
+    messages,
+    context,
+    event: async (reader, roomId, eventId) => {
+      const missing = notFound('Event not found.');
+      const { room } = await access.reading(reader, roomId).catch(() => {
+        throw missing;
+      });
+      const event = await graph.events.byId(eventId);
+      if (event?.roomNum !== room.num) throw missing;
+      const shown = await visibility.visible(reader, room, [event]);
+      const [text] = await presenter.present(shown, reader, WITH_ROOM_ID);
+      if (text === undefined) throw missing;
+      return text;
+    },
+  };
+};

@@ -1,0 +1,135 @@
+import Type from 'typebox';
+import type { AccountAccess } from '#src/accounts/index.ts';
+import { client, RawJson, route, type Route } from '#src/platform/http/route.ts';
+import { invalidParam } from '#src/protocol/errors.ts';
+import type { ParseFilter } from '#src/rooms/history/filter.ts';
+import type { Pagination } from '#src/rooms/history/pagination.ts';
+import type { StateReader } from '#src/rooms/history/state-reader.ts';
+import { type HistoryToken, parseHistoryToken } from '#src/rooms/history/tokens.ts';
+
+const SINCE_V1 = ['v3', 'r0', 'api/v1', 'unstable'];
+const DEFAULT_LIMIT = 10;
+const MAX_LIMIT = 1000;
+
+const limitOf = (limit = DEFAULT_LIMIT): number => {
+  if (limit < 0) throw invalidParam("'limit' parameter must be a positive integer");
+  return Math.min(limit, MAX_LIMIT);
+};
+
+/** `END` was a token once and means the end. */
+const tokenOf = (text: string | undefined, name: string): HistoryToken | undefined =>
+  text === undefined || text === 'END' ? undefined : parseHistoryToken(text, name);
+
+const array = (texts: readonly string[]): string => `[${texts.join(',')}]`;
+
+export interface HistoryRouteTools {
+  readonly access: Pick<AccountAccess, 'guest'>;
+  readonly pagination: Pagination;
+  readonly stateReader: StateReader;
+  readonly parseFilter: ParseFilter;
+}
+
+const pageRoutes = ({ access, pagination, parseFilter }: HistoryRouteTools): Route[] => [
+  route({
+    method: 'GET',
+    path: client('/rooms/:roomId/messages', SINCE_V1),
+    access: access.guest,
+    query: Type.Object({
+      from: Type.Optional(Type.String()),
+      to: Type.Optional(Type.String()),
+      dir: Type.Optional(Type.Union([Type.Literal('b'), Type.Literal('f')])),
+      limit: Type.Optional(Type.Integer()),
+      filter: Type.Optional(Type.String()),
+    }),
+    handle: async ({ caller, params, query }) => {
+      const from = tokenOf(query.from, 'from');
+      const page = await pagination.messages(caller, params.roomId, {
+        from,
+        fromText: from && query.from,
+        to: tokenOf(query.to, 'to'),
+        direction: query.dir ?? 'f',
+        limit: limitOf(query.limit),
+        filter: query.filter === undefined ? undefined : await parseFilter(query.filter),
+      });
+      const end = page.end === undefined ? '' : `,"end":${JSON.stringify(page.end)}`;
+      const state = page.state.length === 0 ? '' : `,"state":${array(page.state)}`;
+      return new RawJson(`{"start":${JSON.stringify(page.start)}${end},"chunk":${array(page.chunk)}${state}}`);
+    },
+  }),
+  route({
+    method: 'GET',
+    path: client('/rooms/:roomId/context/:eventId', SINCE_V1),
+    access: access.guest,
+    query: Type.Object({ limit: Type.Optional(Type.Integer()), filter: Type.Optional(Type.String()) }),
+    handle: async ({ caller, params, query }) => {
+      const filter = query.filter === undefined ? undefined : await parseFilter(query.filter);
+      const found = await pagination.context(caller, params.roomId, params.eventId, limitOf(query.limit), filter);
+      return new RawJson(
+        `{"start":"${found.start}","end":"${found.end}","event":${found.event},"events_before":${array(found.eventsBefore)},` +
+          `"events_after":${array(found.eventsAfter)},"state":${array(found.state)}}`,
+      );
+    },
+  }),
+  route({
+    method: 'GET',
+    path: client('/rooms/:roomId/event/:eventId', SINCE_V1),
+    access: access.guest,
+    handle: async ({ caller, params }) => new RawJson(await pagination.event(caller, params.roomId, params.eventId)),
+  }),
+];
+
+/** The state key may be missing, and the slash before it too. */
+const stateEventRoutes = ({ access, stateReader }: HistoryRouteTools): Route[] =>
+  (['/rooms/:roomId/state/:eventType', '/rooms/:roomId/state/:eventType/', '/rooms/:roomId/state/:eventType/:stateKey'] as const).map(
+    (path) =>
+      route({
+        method: 'GET',
+        path: client(path, SINCE_V1),
+        access: access.guest,
+        query: Type.Object({ format: Type.Optional(Type.Union([Type.Literal('content'), Type.Literal('event')])) }),
+        handle: async ({ caller, params, query }) => {
+          const { roomId, eventType, stateKey = '' } = params as { roomId: string; eventType: string; stateKey?: string };
+          return new RawJson(await stateReader.stateEvent(caller, roomId, eventType, stateKey, query.format === 'event'));
+        },
+      }),
+  );
+
+const memberRoutes = ({ access, stateReader }: HistoryRouteTools): Route[] => [
+  route({
+    method: 'GET',
+    path: client('/rooms/:roomId/members', SINCE_V1),
+    access: access.guest,
+    query: Type.Object({
+      at: Type.Optional(Type.String()),
+      membership: Type.Optional(Type.String()),
+      not_membership: Type.Optional(Type.String()),
+    }),
+    handle: async ({ caller, params, query }) => {
+      const members = await stateReader.memberEvents(caller, params.roomId, {
+        at: tokenOf(query.at, 'at'),
+        membership: query.membership,
+        notMembership: query.not_membership,
+      });
+      return new RawJson(`{"chunk":${array(members)}}`);
+    },
+  }),
+  route({
+    method: 'GET',
+    path: client('/rooms/:roomId/joined_members', SINCE_V1),
+    access: access.guest,
+    handle: async ({ caller, params }) => ({ joined: await stateReader.joinedMembers(caller, params.roomId) }),
+  }),
+];
+
+/** Reading rooms (client-server API, "Getting events for a room"). */
+export const historyRoutes = (tools: HistoryRouteTools): Route[] => [
+  ...pageRoutes(tools),
+  route({
+    method: 'GET',
+    path: client('/rooms/:roomId/state', SINCE_V1),
+    access: tools.access.guest,
+    handle: async ({ caller, params }) => new RawJson(array(await tools.stateReader.state(caller, params.roomId))),
+  }),
+  ...stateEventRoutes(tools),
+  ...memberRoutes(tools),
+];
