@@ -1,0 +1,207 @@
+import { setImmediate } from 'node:timers/promises';
+import type { Clock } from '#src/platform/clock.ts';
+import type { Database } from '#src/platform/database/types.ts';
+import type { Notifier } from '#src/platform/streams/wait.ts';
+import { EVENTS_STREAM, type MembershipRow, type RoomEvent, type Timeline } from '#src/rooms/graph/index.ts';
+import type { Wake } from '#src/sync/ports.ts';
+
+/** What happened in a room since the process started, as far as sync needs it. */
+export interface RoomActivity {
+  /** The position of the room's last event. */
+  readonly last: number;
+  /** The position of the last event that may have changed the room's current state. */
+  readonly lastStateChange: number;
+}
+
+/**
+ * Follows the events for those who sync: knows which rooms moved and since when, whose memberships changed, and wakes whom an event concerns.
+ * An event costs those of the room's members who are syncing, and not at once: the wakes go in slices.
+ */
+export interface Audience extends Wake {
+  /** Resolves when all that is published has been taken in. */
+  caughtUp(): Promise<void>;
+  /** Whether something is published that has not been taken in yet. */
+  isBehind(): boolean;
+  /** The position up to which events have been taken in. */
+  upTo(): number;
+  /** A room's activity after the position `since()`; undefined when there was none. */
+  activity(roomNum: number): RoomActivity | undefined;
+  /** The position from which on every room's activity is known. */
+  since(): number;
+  /** Counts a user among those who sync, in these rooms. Call with the memberships as they are at `upTo()`. */
+  enter(userNum: number, rows: Iterable<MembershipRow>): void;
+  /** The position of the last change of the user's memberships, or of when the user was last counted in; undefined for who is not. */
+  lastMembershipChange(userNum: number): number | undefined;
+  /** Stops following. */
+  stop(): void;
+}
+
+/** Users who have not synced for so long are no longer kept; who waits looks again more often than that. */
+const IDLE_MS = 10 * 60_000;
+export const MAX_WAIT_MS = IDLE_MS / 2;
+const SWEEP_MS = 60_000;
+/** So many events are taken in at once, and so many users woken. */
+const SLICE = 500;
+const WAKE_SLICE = 100;
+
+const HEARS = new Set(['join', 'invite', 'knock']);
+
+interface Listener {
+  readonly rooms: Set<number>;
+  lastSeen: number;
+  lastChange: number;
+}
+
+interface Room extends RoomActivity {
+  readonly eventId: string;
+  readonly root: string | undefined;
+}
+
+export interface AudienceTools {
+  readonly database: Pick<Database, 'positions'>;
+  readonly timeline: Pick<Timeline, 'between'>;
+  readonly clock: Clock;
+  readonly notifier: Pick<Notifier, 'wake'>;
+}
+
+/** The key under which a user's requests wait. */
+export const waitingKey = (userNum: number): string => String(userNum);
+
+/** Wakes users some at a time, letting other work pass in between. */
+const createWaker = (notifier: Pick<Notifier, 'wake'>): ((userNums: Iterable<number>) => void) => {
+  const pending = new Set<number>();
+  let running = false;
+  const run = async (): Promise<void> => {
+    running = true;
+    while (pending.size > 0) {
+      const slice = [...pending.values().take(WAKE_SLICE)];
+      for (const userNum of slice) pending.delete(userNum);
+      notifier.wake(slice.map(waitingKey));
+      if (pending.size > 0) await setImmediate();
+    }
+    running = false;
+  };
+  return (userNums) => {
+    for (const userNum of userNums) pending.add(userNum);
+    if (!running && pending.size > 0) void run();
+  };
+};
+
+export const createAudience = ({ database, timeline, clock, notifier }: AudienceTools): Audience => {
+  const { positions } = database;
+  const listeners = new Map<number, Listener>();
+  const hearers = new Map<number, Set<number>>();
+  const rooms = new Map<number, Room>();
+  const wakeUsers = createWaker(notifier);
+  const since = positions.current(EVENTS_STREAM).min;
+  let upTo = since;
+  let lastSweep = clock.monotonic();
+  let draining: Promise<void> | undefined;
+
+  const addTo = (userNum: number, listener: Listener, roomNum: number): void => {
+    listener.rooms.add(roomNum);
+    const inRoom = hearers.get(roomNum) ?? new Set();
+    inRoom.add(userNum);
+    hearers.set(roomNum, inRoom);
+  };
+
+  const removeFrom = (userNum: number, listener: Listener, roomNum: number): void => {
+    listener.rooms.delete(roomNum);
+    const inRoom = hearers.get(roomNum);
+    inRoom?.delete(userNum);
+    if (inRoom?.size === 0) hearers.delete(roomNum);
+  };
+
+  const sweep = (): void => {
+    const now = clock.monotonic();
+    if (now - lastSweep < SWEEP_MS) return;
+    lastSweep = now;
+    for (const [userNum, listener] of listeners) {
+      if (now - listener.lastSeen < IDLE_MS) continue;
+      for (const roomNum of listener.rooms) removeFrom(userNum, listener, roomNum);
+      listeners.delete(userNum);
+    }
+  };
+
+  /** A member event moves its user; where the room forked, state resolution may have moved anybody. */
+  const noteMemberships = (event: RoomEvent, position: number, hasForked: boolean): void => {
+    if (hasForked) {
+      for (const userNum of hearers.get(event.roomNum) ?? []) (listeners.get(userNum) as Listener).lastChange = position;
+    }
+    if (event.pdu.type !== 'm.room.member' || event.stateKeyNum === undefined) return;
+    const listener = listeners.get(event.stateKeyNum);
+    if (listener === undefined) return;
+    listener.lastChange = position;
+    if (HEARS.has(event.pdu.content.membership as string)) addTo(event.stateKeyNum, listener, event.roomNum);
+  };
+
+  const take = (event: RoomEvent, woken: Set<number>): void => {
+    const position = event.position as number;
+    const known = rooms.get(event.roomNum);
+    const follows = known !== undefined && event.pdu.prev_events.length === 1 && event.pdu.prev_events[0] === known.eventId;
+    const keepsState = follows && event.stateKeyNum === undefined && event.stateRoot === known.root;
+    noteMemberships(event, position, known !== undefined && !follows);
+    rooms.set(event.roomNum, {
+      last: position,
+      lastStateChange: keepsState ? known.lastStateChange : position,
+      eventId: event.eventId,
+      root: event.stateRoot,
+    });
+    for (const userNum of hearers.get(event.roomNum) ?? []) woken.add(userNum);
+    // Those who are out now have heard of it; they need not hear more.
+    if (event.pdu.type === 'm.room.member' && event.stateKeyNum !== undefined && !HEARS.has(event.pdu.content.membership as string)) {
+      const listener = listeners.get(event.stateKeyNum);
+      if (listener !== undefined) removeFrom(event.stateKeyNum, listener, event.roomNum);
+    }
+  };
+
+  const isBehind = (): boolean => upTo < positions.current(EVENTS_STREAM).min;
+
+  const drain = async (): Promise<void> => {
+    for (;;) {
+      const target = positions.current(EVENTS_STREAM).min;
+      if (upTo >= target) return;
+      const events = await timeline.between(upTo, target, SLICE);
+      const woken = new Set<number>();
+      for (const event of events) take(event, woken);
+      upTo = events.length < SLICE ? target : (events.at(-1)?.position ?? target);
+      wakeUsers(woken);
+    }
+  };
+
+  const startDraining = async (): Promise<void> => {
+    draining ??= drain().finally(() => {
+      draining = undefined;
+    });
+    return draining;
+  };
+
+  const unsubscribe = positions.subscribe((streams) => {
+    // A failure shows where somebody asks for `caughtUp`; the next publication tries again.
+    if (streams.has(EVENTS_STREAM)) startDraining().catch(() => undefined);
+  });
+
+  return {
+    caughtUp: async () => {
+      while (isBehind()) await startDraining();
+    },
+    isBehind,
+    upTo: () => upTo,
+    since: () => since,
+    activity: (roomNum) => rooms.get(roomNum),
+    enter: (userNum, rows) => {
+      sweep();
+      let listener = listeners.get(userNum);
+      if (listener === undefined) {
+        listener = { rooms: new Set(), lastSeen: 0, lastChange: upTo };
+        listeners.set(userNum, listener);
+        for (const row of rows) if (HEARS.has(row.membership)) addTo(userNum, listener, row.roomNum);
+      }
+      listener.lastSeen = clock.monotonic();
+    },
+    lastMembershipChange: (userNum) => listeners.get(userNum)?.lastChange,
+    users: wakeUsers,
+    room: (roomNum) => wakeUsers(hearers.get(roomNum) ?? []),
+    stop: unsubscribe,
+  };
+};

@@ -1,0 +1,122 @@
+import type { RoomEvent, RoomGraph, RoomInfo } from '#src/rooms/graph/index.ts';
+import { STRIPPED_STATE_TYPES } from '#src/protocol/stripped-state.ts';
+import { withoutConflicts } from '#src/sync/engine/conflicts.ts';
+import { createKnownMembers } from '#src/sync/engine/known-members.ts';
+import { createPlanner, type EngineRequest, type OutsidePlan, type Plan, type PlanTools, type RoomPlan } from '#src/sync/engine/plan.ts';
+import { createRoots } from '#src/sync/engine/roots.ts';
+import { createRoomStates, type StateWish } from '#src/sync/engine/states.ts';
+import { createSummaries, type RoomSummary, type SummaryTools } from '#src/sync/engine/summaries.ts';
+import { createTimelines, type RoomTimeline, type TimelineTools } from '#src/sync/engine/timelines.ts';
+
+export type { EngineRequest, OutsidePlan, RoomPlan } from '#src/sync/engine/plan.ts';
+export type { RoomTimeline } from '#src/sync/engine/timelines.ts';
+
+/** A room's summary with the heroes' ids. */
+export interface NamedSummary {
+  readonly joined: number;
+  readonly invited: number;
+  readonly heroes: readonly string[] | undefined;
+}
+
+/** A room as it is shown to one who is, or was, in it. */
+export interface RoomView {
+  readonly plan: RoomPlan;
+  readonly timeline: RoomTimeline;
+  readonly state: readonly RoomEvent[];
+  /** Present when a client that loads members lazily has to learn it. */
+  readonly summary: NamedSummary | undefined;
+}
+
+/** What the streams of events say to one reader between two positions. */
+export interface EngineReading extends Pick<Plan, 'upTo' | 'joined' | 'moves'> {
+  readonly rooms: readonly RoomView[];
+  readonly invited: readonly OutsidePlan[];
+  readonly knocked: readonly OutsidePlan[];
+}
+
+export interface Engine {
+  read(request: EngineRequest): Promise<EngineReading>;
+  /** The state by which one who is not in the room may tell what it is, as it was at `event`, its sender's member event last. */
+  stripped(room: RoomInfo, event: RoomEvent): Promise<readonly RoomEvent[]>;
+}
+
+export interface EngineTools extends PlanTools, SummaryTools, TimelineTools {
+  readonly graph: RoomGraph;
+  /** More types of state, with an empty state key, for those who are invited (`room_prejoin_state`). */
+  readonly strippedTypes?: readonly string[];
+}
+
+const MEMBER = 'm.room.member';
+
+/** Members came or went, or the client knows nothing yet. */
+const changesSummary = (plan: RoomPlan, timeline: RoomTimeline, state: readonly RoomEvent[]): boolean =>
+  plan.isFull || timeline.shown.some(({ event }) => event.pdu.type === MEMBER) || state.some((event) => event.pdu.type === MEMBER);
+
+/** One reading of the streams, under every presentation. */
+export const createEngine = async (tools: EngineTools): Promise<Engine> => {
+  const { database, strings, graph, audience, replacedState } = tools;
+  const plan = createPlanner(tools);
+  const readRoots = createRoots(database, graph);
+  const timelines = createTimelines(tools);
+  const summaries = createSummaries(tools);
+  const memberTypeNum = (await strings.intern([MEMBER])).get(MEMBER) as number;
+  const states = createRoomStates({ graph, audience, readRoots, replacedState, knownMembers: createKnownMembers(), memberTypeNum });
+  const strippedTypes = tools.strippedTypes ?? STRIPPED_STATE_TYPES;
+
+  const rootsOf = async (plans: readonly RoomPlan[], upTo: number): Promise<Map<number, string>> => {
+    const present = plans.filter((each) => each.left === undefined).map((each) => each.room);
+    const roots = new Map(await readRoots(present, upTo));
+    for (const { room, left } of plans) if (left?.stateRoot !== undefined) roots.set(room.num, left.stateRoot);
+    return roots;
+  };
+
+  const named = async (found: ReadonlyMap<number, RoomSummary>): Promise<ReadonlyMap<number, NamedSummary>> => {
+    const heroes = [...found.values()].flatMap((summary) => summary.heroes ?? []);
+    const ids = heroes.length === 0 ? new Map<number, string>() : await summaries.userIds([...new Set(heroes)]);
+    return new Map([...found].map(([num, each]) => [num, { ...each, heroes: each.heroes?.flatMap((hero) => ids.get(hero) ?? []) }]));
+  };
+
+  return {
+    read: async (request) => {
+      const { reader, filter } = request;
+      const planned = await plan(request);
+      const roots = await rootsOf(planned.rooms, planned.upTo);
+      const read = await timelines.read(planned.rooms, reader, filter.timeline, roots);
+      const timelineOf = async (each: RoomPlan): Promise<RoomTimeline> => {
+        const timeline = read.get(each.room.num) as RoomTimeline;
+        const mayCut = each.isFull && !request.stateAfter && !each.onlyLeaving;
+        return mayCut ? withoutConflicts(graph.states, each, timeline, roots.get(each.room.num) ?? '') : timeline;
+      };
+      const isLazy = filter.state.lazyLoadMembers;
+      const summarised = isLazy ? planned.rooms.filter((each) => each.kind === 'join') : [];
+      const summaryOf = await named(
+        await summaries.of(
+          summarised.map((each) => each.room),
+          roots,
+          reader.userNum,
+        ),
+      );
+      const wishes: StateWish[] = [];
+      for (const each of planned.rooms) {
+        const heroes = each.isFull ? (summaryOf.get(each.room.num)?.heroes ?? []) : [];
+        wishes.push({ plan: each, timeline: await timelineOf(each), root: roots.get(each.room.num) ?? '', heroes });
+      }
+      const state = await states.read(wishes, request, planned.upTo);
+      const rooms = wishes.map(({ plan: each, timeline }): RoomView => {
+        const own = state.get(each.room.num) ?? [];
+        const summary = changesSummary(each, timeline, own) ? summaryOf.get(each.room.num) : undefined;
+        return { plan: each, timeline, state: own, summary };
+      });
+      const { upTo, joined, moves, invited, knocked } = planned;
+      return { upTo, joined, moves, invited, knocked, rooms };
+    },
+    stripped: async (room, event) => {
+      const root = event.stateRoot;
+      if (root === undefined) return [];
+      const keys: [string, string][] = strippedTypes.map((type) => [type, '']);
+      if (event.senderNum !== event.stateKeyNum) keys.push([MEMBER, event.pdu.sender]);
+      const nums = await Promise.all(keys.map(async ([type, key]) => graph.states.get(room.num, root, type, key)));
+      return graph.events.list(nums.filter((num) => num !== undefined));
+    },
+  };
+};

@@ -1,0 +1,79 @@
+import type { AccountAccess } from '#src/accounts/index.ts';
+import type { Filters } from '#src/filters/index.ts';
+import type { Clock } from '#src/platform/clock.ts';
+import type { Strings } from '#src/platform/database/strings.ts';
+import type { Database } from '#src/platform/database/types.ts';
+import type { Route } from '#src/platform/http/route.ts';
+import { createNotifier } from '#src/platform/streams/wait.ts';
+import type { RoomGraph } from '#src/rooms/graph/index.ts';
+import type { IgnoredUsers, Presenter, ReplacedState, Visibility } from '#src/rooms/history/index.ts';
+import { createAudience } from '#src/sync/engine/audience.ts';
+import { createEngine } from '#src/sync/engine/index.ts';
+import type { SyncPorts } from '#src/sync/ports.ts';
+import { createAnswers } from '#src/sync/v3/answer.ts';
+import { createResponseCache } from '#src/sync/v3/response-cache.ts';
+import { syncRoutes } from '#src/sync/v3/routes.ts';
+import { createSyncService } from '#src/sync/v3/service.ts';
+
+export type {
+  ByRoom,
+  Counts,
+  DeviceKeys,
+  DeviceListSource,
+  PresenceState,
+  RoomCounts,
+  RoomMoves,
+  SmallEvent,
+  Span,
+  SyncPorts,
+  SyncSource,
+  SyncStream,
+  ToDeviceSource,
+  UnreadCounts,
+  Wake,
+} from '#src/sync/ports.ts';
+
+export interface Sync {
+  readonly routes: readonly Route[];
+  /** Stops following the streams. */
+  close(): void;
+}
+
+export interface SyncTools {
+  readonly database: Database;
+  readonly strings: Strings;
+  readonly clock: Clock;
+  readonly graph: RoomGraph;
+  readonly history: { readonly visibility: Visibility; readonly presenter: Presenter; readonly replacedState: ReplacedState };
+  readonly access: Pick<AccountAccess, 'guest'>;
+  readonly filters: Pick<Filters, 'get' | 'parse'>;
+  readonly ignoredUsers: IgnoredUsers;
+  /** `exclude_rooms_from_sync` and `sync_response_cache_duration`. */
+  readonly config: { readonly excludedRooms: readonly string[]; readonly responseCacheMs: number };
+  readonly ports: SyncPorts;
+}
+
+/** What clients poll: the reading of all streams for one user, and its presentations. */
+export const createSync = async (tools: SyncTools): Promise<Sync> => {
+  const { database, strings, clock, graph, history, access, filters, ignoredUsers, config, ports } = tools;
+  const notifier = createNotifier();
+  const audience = createAudience({ database, timeline: graph.timeline, clock, notifier });
+  const engine = await createEngine({
+    database,
+    strings,
+    graph,
+    audience,
+    visibility: history.visibility,
+    replacedState: history.replacedState,
+    ignoredUsers,
+    excludedRooms: new Set(config.excludedRooms),
+  });
+  for (const source of [...ports.sources, ports.toDevice, ports.deviceLists]) source?.follow(audience);
+  const service = createSyncService({
+    clock,
+    notifier,
+    cache: createResponseCache(clock, config.responseCacheMs),
+    answer: createAnswers({ engine, presenter: history.presenter, ports }),
+  });
+  return { routes: syncRoutes({ access, filters, service, seen: ports.seen }), close: audience.stop };
+};

@@ -1,0 +1,162 @@
+import { roomVersion } from '#src/protocol/room-versions.ts';
+import { strippedEvent } from '#src/protocol/stripped-state.ts';
+import { type Presenter, type Shown, shownPdu } from '#src/rooms/history/index.ts';
+import type { Engine, EngineReading, NamedSummary, OutsidePlan, RoomView } from '#src/sync/engine/index.ts';
+import type { RoomCounts, SmallEvent, SyncPorts } from '#src/sync/ports.ts';
+import { formatToken, type SyncToken } from '#src/sync/token.ts';
+import { pickFields } from '#src/sync/v3/event-fields.ts';
+import { type Extras, placesNow, readExtras } from '#src/sync/v3/extras.ts';
+import type { SyncRequest } from '#src/sync/v3/request.ts';
+
+/** An answer to `/sync` as JSON text. */
+export interface SyncAnswer {
+  readonly text: string;
+  /** Nothing happened since the client last asked. */
+  readonly isEmpty: boolean;
+}
+
+export interface AnswerTools {
+  readonly engine: Engine;
+  readonly presenter: Presenter;
+  readonly ports: SyncPorts;
+}
+
+const array = (texts: readonly string[]): string => `[${texts.join(',')}]`;
+const eventsOf = (texts: readonly string[]): string => `{"events":${array(texts)}}`;
+const smallEvents = (events: readonly SmallEvent[] | undefined): string => eventsOf((events ?? []).map((each) => JSON.stringify(each)));
+/** An object of members that are texts already. */
+const objectOf = (members: readonly (readonly [string, string])[]): string =>
+  `{${members.map(([key, text]) => `${JSON.stringify(key)}:${text}`).join(',')}}`;
+
+/** The texts of all events of an answer, presented together and given out by room. */
+interface Texts {
+  readonly timeline: ReadonlyMap<number, readonly string[]>;
+  readonly state: ReadonlyMap<number, readonly string[]>;
+}
+
+const presentAll = async (presenter: Presenter, views: readonly RoomView[], request: SyncRequest): Promise<Texts> => {
+  const { filter, reader } = request;
+  const present = async (lists: readonly (readonly Shown[])[]): Promise<Map<number, string[]>> => {
+    const texts = await presenter.present(lists.flat(), reader, { withRoomId: false, format: filter.eventFormat });
+    const { eventFields } = filter;
+    const pruned = eventFields === undefined ? texts : texts.map((text) => pickFields(text, eventFields));
+    let from = 0;
+    return new Map(lists.map((list, index) => [(views[index] as RoomView).plan.room.num, pruned.slice(from, (from += list.length))]));
+  };
+  return {
+    timeline: await present(views.map((view) => view.timeline.shown)),
+    state: await present(views.map(({ plan, state }) => state.map((event) => ({ room: plan.room, event, membership: undefined })))),
+  };
+};
+
+const summaryText = (summary: NamedSummary): string =>
+  JSON.stringify({
+    ...(summary.heroes !== undefined && { 'm.heroes': summary.heroes }),
+    'm.joined_member_count': summary.joined,
+    'm.invited_member_count': summary.invited,
+  });
+
+const countsMembers = (counts: RoomCounts | undefined, byThread: boolean): [string, string][] => {
+  const text = (each: { notifications: number; highlights: number } | undefined): string =>
+    `{"notification_count":${String(each?.notifications ?? 0)},"highlight_count":${String(each?.highlights ?? 0)}}`;
+  const members: [string, string][] = [['unread_notifications', text(counts)]];
+  const threads = byThread ? [...(counts?.threads ?? [])] : [];
+  if (threads.length > 0)
+    members.push(['unread_thread_notifications', objectOf(threads.map(([threadId, each]) => [threadId, text(each)]))]);
+  return members;
+};
+
+const NO_TIMELINE = (prevBatch: string): string => `{"events":[],"prev_batch":${prevBatch},"limited":false}`;
+
+const isWorthShowing = ({ plan, timeline, state }: RoomView): boolean =>
+  plan.isFull || plan.kind === 'leave' || timeline.limited || timeline.shown.length > 0 || state.length > 0;
+
+export const createAnswers = ({ engine, presenter, ports }: AnswerTools): ((request: SyncRequest) => Promise<SyncAnswer>) => {
+  const outside = async (plans: readonly OutsidePlan[], section: string, { reader }: SyncRequest): Promise<[string, string][]> => {
+    const rooms: [string, string][] = [];
+    for (const { room, event } of plans) {
+      const version = roomVersion(room.version);
+      const state = (await engine.stripped(room, event)).map((each) => JSON.stringify(strippedEvent(shownPdu(each, version))));
+      const own = await presenter.present([{ room, event, membership: undefined }], reader, { withRoomId: false });
+      rooms.push([room.roomId, `{"${section}":${eventsOf([...state, ...own])}}`]);
+    }
+    return rooms;
+  };
+
+  /** The rooms that the reader is in and those that the reader has left. */
+  const insideRooms = async (
+    request: SyncRequest,
+    reading: EngineReading,
+    extras: Extras,
+    tokenAt: (events: number) => string,
+  ): Promise<{ join: [string, string][]; leave: [string, string][] }> => {
+    const views = reading.rooms.filter(isWorthShowing);
+    const texts = await presentAll(presenter, views, request);
+    const viewOf = new Map(views.map((view) => [view.plan.room.num, view]));
+    const moved = [...extras.ephemeral.keys(), ...extras.roomAccountData.keys()].filter((num) => reading.joined.has(num));
+    const shown = new Set([...viewOf.keys(), ...moved]);
+    const byThread = request.filter.timeline.unreadThreadNotifications;
+    const counts = shown.size === 0 ? undefined : await ports.unreadCounts?.of(request.reader, [...shown], byThread);
+    const join: [string, string][] = [];
+    const leave: [string, string][] = [];
+    for (const num of shown) {
+      const view = viewOf.get(num);
+      const room = view?.plan.room ?? reading.joined.get(num);
+      if (room === undefined) continue;
+      const timeline =
+        view === undefined
+          ? NO_TIMELINE(tokenAt(reading.upTo))
+          : `{"events":${array(texts.timeline.get(num) ?? [])},"prev_batch":${tokenAt(view.timeline.before)},"limited":${String(view.timeline.limited)}}`;
+      const members: [string, string][] = [
+        ['timeline', timeline],
+        [request.stateAfter ?? 'state', eventsOf(texts.state.get(num) ?? [])],
+        ['account_data', smallEvents(extras.roomAccountData.get(num))],
+      ];
+      if (view?.plan.kind === 'leave') {
+        leave.push([room.roomId, objectOf(members)]);
+        continue;
+      }
+      members.push(['ephemeral', smallEvents(extras.ephemeral.get(num))], ...countsMembers(counts?.get(num), byThread));
+      if (view?.summary !== undefined) members.push(['summary', summaryText(view.summary)]);
+      join.push([room.roomId, objectOf(members)]);
+    }
+    return { join, leave };
+  };
+
+  return async (request) => {
+    const { reader, since, filter, fullState } = request;
+    const places = placesNow(ports, since);
+    const reading = await engine.read({
+      reader,
+      since: since?.events,
+      fullState,
+      filter,
+      stateAfter: request.stateAfter !== undefined,
+    });
+    const extras = await readExtras(ports, request, reading, places);
+    const next: SyncToken = { events: reading.upTo, places: extras.places };
+    const tokenAt = (events: number): string => JSON.stringify(formatToken({ ...next, events }));
+    const sections = {
+      ...(await insideRooms(request, reading, extras, tokenAt)),
+      invite: await outside(reading.invited, 'invite_state', request),
+      knock: await outside(reading.knocked, 'knock_state', request),
+    };
+    const rooms = Object.entries(sections).flatMap(([name, list]): [string, string][] => (list.length > 0 ? [[name, objectOf(list)]] : []));
+    const members: [string, string][] = [];
+    if (rooms.length > 0) members.push(['rooms', objectOf(rooms)]);
+    if (extras.accountData.length > 0) members.push(['account_data', smallEvents(extras.accountData)]);
+    if (extras.presence.length > 0) members.push(['presence', smallEvents(extras.presence)]);
+    if (extras.toDevice.length > 0) members.push(['to_device', JSON.stringify({ events: extras.toDevice })]);
+    const { changed, left } = extras.deviceLists;
+    if (changed.length > 0 || left.length > 0) members.push(['device_lists', JSON.stringify({ changed, left })]);
+    const fallbackTypes = JSON.stringify(extras.unusedFallbackTypes);
+    const text = objectOf([
+      ['next_batch', tokenAt(next.events)],
+      ...members,
+      ['device_one_time_keys_count', JSON.stringify(extras.oneTimeKeys)],
+      ['device_unused_fallback_key_types', fallbackTypes],
+      ['org.matrix.msc2732.device_unused_fallback_key_types', fallbackTypes],
+    ]);
+    return { text, isEmpty: members.length === 0 };
+  };
+};

@@ -1,0 +1,131 @@
+import { allows, type RoomEventFilter } from '#src/filters/index.ts';
+import type { JsonObject } from '#src/protocol/json.ts';
+import type { RoomInfo } from '#src/rooms/graph/index.ts';
+import type { EngineReading } from '#src/sync/engine/index.ts';
+import type { SmallEvent, Span, SyncPorts, SyncStream } from '#src/sync/ports.ts';
+import type { Place, SyncToken, TokenPart } from '#src/sync/token.ts';
+import type { SyncRequest } from '#src/sync/v3/request.ts';
+
+export type Places = Partial<Record<TokenPart, Place>>;
+
+/** What the streams beside the events say. */
+export interface Extras {
+  readonly accountData: readonly SmallEvent[];
+  readonly presence: readonly SmallEvent[];
+  readonly roomAccountData: ReadonlyMap<number, readonly SmallEvent[]>;
+  readonly ephemeral: ReadonlyMap<number, readonly SmallEvent[]>;
+  readonly toDevice: readonly JsonObject[];
+  readonly deviceLists: { readonly changed: readonly string[]; readonly left: readonly string[] };
+  readonly oneTimeKeys: Readonly<Record<string, number>>;
+  readonly unusedFallbackTypes: readonly string[];
+  /** Where the reader stands in each stream after this answer. */
+  readonly places: Places;
+}
+
+const MAX_TO_DEVICE = 100;
+
+const streamsOf = ({ sources, toDevice, deviceLists }: SyncPorts): readonly SyncStream[] => [
+  ...sources,
+  ...(toDevice === undefined ? [] : [toDevice]),
+  ...(deviceLists === undefined ? [] : [deviceLists]),
+];
+
+/** Where the streams stand. Taken before the events are read, so that nothing speaks of an event that the answer does not have. */
+export const placesNow = (ports: SyncPorts, since: SyncToken | undefined): Places => {
+  const places: Places = { ...since?.places };
+  for (const stream of streamsOf(ports)) places[stream.part] = stream.now();
+  return places;
+};
+
+/** The stretch that a stream has to tell; undefined when it has not moved. */
+const spanOf = (part: TokenPart, places: Places, since: SyncToken | undefined): Span | undefined => {
+  const now = places[part] as Place;
+  const then = since?.places[part];
+  if (then === undefined || then.epoch !== now.epoch) return { after: undefined, upTo: now.position };
+  return then.position < now.position ? { after: then.position, upTo: now.position } : undefined;
+};
+
+const merge = (
+  into: Map<number, readonly SmallEvent[]>,
+  rooms: ReadonlyMap<number, RoomInfo>,
+  found: ReadonlyMap<number, readonly SmallEvent[]>,
+  filter: RoomEventFilter,
+): void => {
+  for (const [roomNum, events] of found) {
+    const roomId = rooms.get(roomNum)?.roomId ?? '';
+    const wanted = events.filter(({ type, content, sender = '' }) => allows(filter, { type, content, sender, roomId }));
+    if (wanted.length > 0) into.set(roomNum, [...(into.get(roomNum) ?? []), ...wanted]);
+  }
+};
+
+/** Reads what the other streams add to an answer whose events are `reading`. */
+export const readExtras = async (ports: SyncPorts, request: SyncRequest, reading: EngineReading, placesBefore: Places): Promise<Extras> => {
+  const { reader, since, filter, fullState } = request;
+  const places = { ...placesBefore };
+  const left = reading.rooms.filter(({ plan }) => plan.kind === 'leave').map(({ plan }) => plan.room);
+  const rooms = new Map([...reading.joined, ...left.map((room) => [room.num, room] as const)]);
+  const isNew = new Set(reading.rooms.filter(({ plan }) => plan.isFull).map(({ plan }) => plan.room.num));
+  const known = [...rooms.keys()].filter((num) => !isNew.has(num));
+  const accountData: SmallEvent[] = [];
+  const presence: SmallEvent[] = [];
+  const roomAccountData = new Map<number, readonly SmallEvent[]>();
+  const ephemeral = new Map<number, readonly SmallEvent[]>();
+
+  for (const source of ports.sources) {
+    const moved = spanOf(source.part, places, since);
+    const whole: Span = { after: undefined, upTo: (places[source.part] as Place).position };
+    const span = fullState ? whole : moved;
+    if (span !== undefined) {
+      accountData.push(...((await source.accountData?.(reader, span)) ?? []));
+      presence.push(...((await source.presence?.(reader, span)) ?? []));
+    }
+    // Rooms that are new to the reader are told everything, the others what is new.
+    const stretches: [readonly number[], Span | undefined][] = [
+      [known, moved],
+      [[...isNew], whole],
+    ];
+    for (const [roomNums, stretch] of stretches) {
+      if (stretch === undefined || roomNums.length === 0) continue;
+      if (source.roomAccountData !== undefined)
+        merge(roomAccountData, rooms, await source.roomAccountData(reader, roomNums, stretch), filter.roomAccountData);
+      const inside = source.ephemeral === undefined ? [] : roomNums.filter((num) => reading.joined.has(num));
+      if (inside.length > 0) merge(ephemeral, rooms, (await source.ephemeral?.(reader, inside, stretch)) ?? new Map(), filter.ephemeral);
+    }
+  }
+
+  const toDevice: JsonObject[] = [];
+  if (ports.toDevice !== undefined) {
+    const span = spanOf('toDevice', places, since);
+    if (span !== undefined) {
+      const taken = await ports.toDevice.take(reader, span, MAX_TO_DEVICE);
+      toDevice.push(...taken.events);
+      places.toDevice = { epoch: places.toDevice?.epoch, position: taken.upTo };
+    }
+  }
+  const keys = await ports.deviceKeys?.remaining(reader);
+  return {
+    accountData: accountData.filter(({ type, content }) => allows(filter.accountData, { type, content, sender: reader.userId })),
+    presence: presence.filter(({ type, content, sender = '' }) => allows(filter.presence, { type, content, sender })),
+    roomAccountData,
+    ephemeral,
+    toDevice,
+    deviceLists: await deviceListsOf(ports, request, reading, places),
+    oneTimeKeys: keys?.oneTimeKeys ?? {},
+    unusedFallbackTypes: keys?.unusedFallbackTypes ?? [],
+    places,
+  };
+};
+
+/** A first sync tells nothing: the client has to ask for everybody's devices anyway. */
+const deviceListsOf = async (
+  { deviceLists }: SyncPorts,
+  { reader, since }: SyncRequest,
+  { moves }: EngineReading,
+  places: Places,
+): Promise<Extras['deviceLists']> => {
+  if (deviceLists === undefined || since === undefined) return { changed: [], left: [] };
+  const span = spanOf('deviceLists', places, since);
+  if (span === undefined && moves.newlyJoined.length === 0 && moves.newlyLeft.length === 0) return { changed: [], left: [] };
+  const upTo = (places.deviceLists as Place).position;
+  return deviceLists.changes(reader, span ?? { after: upTo, upTo }, moves);
+};

@@ -1,0 +1,47 @@
+import type { Clock } from '#src/platform/clock.ts';
+import type { Notifier } from '#src/platform/streams/wait.ts';
+import { MAX_WAIT_MS, waitingKey } from '#src/sync/engine/audience.ts';
+import { formatToken } from '#src/sync/token.ts';
+import type { SyncAnswer } from '#src/sync/v3/answer.ts';
+import type { SyncRequest } from '#src/sync/v3/request.ts';
+import type { Made, ResponseCache } from '#src/sync/v3/response-cache.ts';
+
+export interface SyncService {
+  /** The answer as JSON text: at once where the client asks so or there is something to tell, else once there is or the time is up. */
+  sync(request: SyncRequest, signal: AbortSignal): Promise<string>;
+}
+
+export interface SyncServiceTools {
+  readonly clock: Clock;
+  readonly notifier: Pick<Notifier, 'register'>;
+  readonly cache: ResponseCache;
+  readonly answer: (request: SyncRequest) => Promise<SyncAnswer>;
+}
+
+export const createSyncService = ({ clock, notifier, cache, answer }: SyncServiceTools): SyncService => {
+  const longPoll = async (request: SyncRequest, signal: AbortSignal): Promise<Made> => {
+    const { reader, since, timeoutMs, fullState } = request;
+    if (since === undefined) return { text: (await answer(request)).text, keep: false };
+    const deadline = clock.monotonic() + (fullState ? 0 : timeoutMs);
+    for (;;) {
+      // Registered before looking, so that nothing that happens meanwhile is missed.
+      const waiter = notifier.register([waitingKey(reader.userNum)]);
+      const { text, isEmpty } = await answer(request).catch((error: unknown) => {
+        waiter.cancel();
+        throw error;
+      });
+      const remaining = deadline - clock.monotonic();
+      if (!isEmpty || remaining <= 0) {
+        waiter.cancel();
+        return { text, keep: !isEmpty };
+      }
+      const how = await waiter.wait({ timeoutMs: Math.min(remaining, MAX_WAIT_MS), signal });
+      // Nobody listens any more, or the server stops: whoever still reads this asks again from the same place.
+      if (how === 'aborted') return { text: JSON.stringify({ next_batch: formatToken(since) }), keep: false };
+    }
+  };
+
+  return {
+    sync: async (request, signal) => cache.share(request.key, signal, async (shared) => longPoll(request, shared)),
+  };
+};
