@@ -1,0 +1,121 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { get } from 'node:http';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import type { Postgres } from './postgres.ts';
+import { until } from './until.ts';
+
+export type ServerName = 'myelin' | 'synapse';
+export type EngineName = 'sqlite' | 'postgres';
+
+export interface Server {
+  readonly origin: string;
+  readonly pid: number;
+  /** Starts it and answers how many milliseconds passed until it answered a request. */
+  start(): Promise<number>;
+  stop(): Promise<void>;
+  /** The size of its database in bytes, once stopped. */
+  databaseBytes(): Promise<number>;
+}
+
+const SERVER_CORE = '0';
+const here = import.meta.dirname;
+
+const command = (name: ServerName, synapseVenv: string, config: string): string[] =>
+  name === 'myelin'
+    ? [join(here, '../bin/myelin'), '--config-path', config]
+    : [join(synapseVenv, 'bin/python'), '-m', 'synapse.app.homeserver', '--config-path', config];
+
+const writeConfig = (data: string, port: number, database: unknown): string => {
+  mkdirSync(data, { recursive: true });
+  const values: Record<string, string> = { data, port: String(port), database: JSON.stringify(database) };
+  const template = readFileSync(join(here, 'homeserver.yaml'), 'utf8');
+  const config = join(data, 'homeserver.yaml');
+  writeFileSync(
+    config,
+    template.replaceAll(/\$\{(\w+)\}/g, (whole, name: string) => values[name] ?? whole),
+  );
+  writeFileSync(join(data, 'log.yaml'), readFileSync(join(here, 'log.yaml')));
+  writeFileSync(join(data, 'signing.key'), `ed25519 a_bench ${randomBytes(32).toString('base64').replaceAll('=', '')}\n`, { mode: 0o600 });
+  return config;
+};
+
+const answers = (origin: string): Promise<boolean> =>
+  new Promise((resolve) => {
+    const request = get(`${origin}/_matrix/client/versions`, { agent: false, timeout: 2000 }, (response) => {
+      response.resume();
+      resolve(response.statusCode === 200);
+    });
+    request.on('error', () => resolve(false));
+    request.on('timeout', () => request.destroy(new Error('timeout')));
+  });
+
+const sqliteBytes = (file: string): number => {
+  const database = new DatabaseSync(file);
+  database.exec('PRAGMA wal_checkpoint(TRUNCATE)');
+  const size = database.prepare('SELECT page_count * page_size AS bytes FROM pragma_page_count(), pragma_page_size()').get();
+  database.close();
+  return Number(size?.['bytes']);
+};
+
+const end = async (child: ChildProcess, name: ServerName): Promise<void> => {
+  if (child.exitCode !== null) return;
+  const ended = once(child, 'exit');
+  const timer = setTimeout(() => {
+    console.error(`${name} did not end on SIGTERM within 20 s and was killed`);
+    child.kill('SIGKILL');
+  }, 20_000);
+  child.kill('SIGTERM');
+  await ended;
+  clearTimeout(timer);
+};
+
+/** Prepares one server with an empty data folder, pinned to one core; its output goes to `data`/output.log. */
+export const prepareServer = (options: {
+  name: ServerName;
+  data: string;
+  port: number;
+  synapseVenv: string;
+  postgres: Postgres | undefined;
+  database: string;
+}): Server => {
+  const { name, data, port, postgres, database } = options;
+  const origin = `http://127.0.0.1:${String(port)}`;
+  const file = join(data, 'homeserver.db');
+  const config = writeConfig(
+    data,
+    port,
+    postgres
+      ? { name: 'psycopg2', args: { user: postgres.user, host: '127.0.0.1', port: postgres.port, dbname: database, cp_min: 5, cp_max: 10 } }
+      : { name: 'sqlite3', args: { database: file } },
+  );
+  let child: ChildProcess | undefined;
+  return {
+    origin,
+    get pid() {
+      return child?.pid ?? 0;
+    },
+    start: async () => {
+      const log = openSync(join(data, 'output.log'), 'a');
+      const begun = performance.now();
+      const started = spawn('taskset', ['-c', SERVER_CORE, ...command(name, options.synapseVenv, config)], {
+        cwd: data,
+        stdio: ['ignore', log, log],
+      });
+      child = started;
+      closeSync(log);
+      await until(`${name} to answer`, 60_000, () => {
+        if (started.exitCode !== null) throw new Error(`${name} ended at its start: see ${data}/output.log`);
+        return answers(origin);
+      });
+      return performance.now() - begun;
+    },
+    stop: async () => {
+      if (child) await end(child, name);
+    },
+    databaseBytes: async () => (postgres ? postgres.bytes(database) : sqliteBytes(file)),
+  };
+};

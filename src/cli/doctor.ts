@@ -1,0 +1,113 @@
+import { accessSync, constants, existsSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { readArguments } from '#src/cli/arguments.ts';
+import { helpText, type Command } from '#src/cli/command.ts';
+import { defaultConfigPath } from '#src/cli/generate.ts';
+import { UsageError, type Io } from '#src/cli/io.ts';
+import { ConfigError, loadConfig, readSigningKeys, type Config, type LoadedConfig } from '#src/platform/config/index.ts';
+
+const options = {
+  'config-path': { type: 'string', short: 'c', multiple: true, value: 'FILE', help: 'The configuration; by default data/homeserver.yaml.' },
+} as const;
+
+/** One thing that is looked at. `look` answers what is well, or throws what is not. */
+interface Check {
+  readonly name: string;
+  readonly look: (config: Config) => string | Promise<string>;
+}
+
+/** A folder that exists and can be written to, or one that can be made. */
+const writableFolder = (path: string): string => {
+  let existing = path;
+  while (!existsSync(existing)) existing = dirname(existing);
+  accessSync(existing, constants.W_OK | constants.X_OK);
+  return existing === path ? `${path} can be written to` : `${path} can be made`;
+};
+
+const signingKey = (config: Config): string => {
+  const [first] = readSigningKeys(config);
+  const isOpen = config.signing_key === undefined && (statSync(config.signing_key_path).mode & 0o004) !== 0;
+  const where = config.signing_key === undefined ? config.signing_key_path : 'the configuration';
+  if (isOpen) throw new Error(`everybody on this machine can read ${where}; run chmod 600 on it`);
+  return `${first?.keyId ?? ''} in ${where}`;
+};
+
+const sqlite = async (file: string): Promise<string> => {
+  if (file === ':memory:') return 'in memory: everything is lost when the server stops';
+  if (!existsSync(file)) return `${file} will be made at the first start; ${writableFolder(dirname(file))}`;
+  accessSync(file, constants.R_OK | constants.W_OK);
+  const { DatabaseSync } = await import('node:sqlite');
+  using database = new DatabaseSync(file, { readOnly: true });
+  const row = database.prepare('SELECT count(*) AS tables FROM sqlite_schema').get();
+  return `${file} can be opened; ${String(row?.['tables'])} tables and indices`;
+};
+
+const postgres = async ({ database: { args } }: Config): Promise<string> => {
+  const { default: pg } = await import('pg');
+  const name = args.database ?? args.dbname;
+  const client = new pg.Client({
+    host: args.host,
+    port: args.port,
+    user: args.user,
+    password: args.password,
+    database: name,
+    connectionTimeoutMillis: 10_000,
+  });
+  try {
+    await client.connect();
+    const { rows } = await client.query<{ server_version: string }>('SHOW server_version');
+    return `PostgreSQL ${rows[0]?.server_version ?? ''} lets us in`;
+  } finally {
+    await client.end();
+  }
+};
+
+const CHECKS: readonly Check[] = [
+  { name: 'Signing key', look: signingKey },
+  {
+    name: 'Database',
+    look: (config) => (config.database.name === 'sqlite3' ? sqlite(config.database.args.database ?? '') : postgres(config)),
+  },
+  { name: 'Media folder', look: (config) => writableFolder(config.media_store_path) },
+];
+
+const load = (paths: readonly string[], io: Io): LoadedConfig | undefined => {
+  try {
+    return loadConfig({ paths }, { cwd: io.cwd, env: io.env });
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    for (const fault of error.faults) io.print(`FAULT  Configuration: ${fault}`);
+    return undefined;
+  }
+};
+
+const run = async (args: readonly string[], io: Io): Promise<number> => {
+  const { options: given } = readArguments(args, options);
+  const paths = given['config-path'] ?? [defaultConfigPath(io.cwd)];
+  if (given['config-path'] === undefined && !existsSync(defaultConfigPath(io.cwd)))
+    throw new UsageError('name the configuration with --config-path');
+  const loaded = load(paths, io);
+  if (loaded === undefined) return 1;
+  io.print(`ok     Configuration: ${paths.join(', ')} for ${loaded.config.server_name}`);
+  for (const warning of loaded.warnings) io.print(`note   Configuration: ${warning}`);
+  if (loaded.notActedOn.length > 0) io.print(`note   Configuration: without effect as yet: ${loaded.notActedOn.join(', ')}`);
+  let faults = 0;
+  for (const { name, look } of CHECKS) {
+    try {
+      io.print(`ok     ${name}: ${await look(loaded.config)}`);
+    } catch (error) {
+      faults += 1;
+      io.print(`FAULT  ${name}: ${(error as Error).message}`);
+    }
+  }
+  return faults === 0 ? 0 : 1;
+};
+
+export const doctor: Command = {
+  help: helpText(
+    'doctor [OPTIONS]',
+    'Checks the configuration, the signing key, the folders and the database, and says what is wrong. Changes nothing.',
+    options,
+  ),
+  run,
+};

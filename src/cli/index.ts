@@ -1,0 +1,87 @@
+import type { Command } from '#src/cli/command.ts';
+import { CommandError, UsageError, type Io } from '#src/cli/io.ts';
+import { ConfigError } from '#src/platform/config/config-error.ts';
+
+interface Word {
+  readonly summary: string;
+  /** Imported only when it is asked for, so that small commands start fast. */
+  readonly load: () => Promise<Command>;
+}
+
+const WORDS: Readonly<Record<string, Word>> = {
+  run: { summary: 'Run the homeserver (also without a word).', load: async () => (await import('#src/cli/run.ts')).run },
+  'register-user': {
+    summary: 'Make an account on the running server, for example that of the first administrator.',
+    load: async () => (await import('#src/cli/register-user.ts')).registerUser,
+  },
+  doctor: { summary: 'Check the configuration and what it refers to.', load: async () => (await import('#src/cli/doctor.ts')).doctor },
+  'hash-password': {
+    summary: 'Print the hash of a password, as the database holds it.',
+    load: async () => (await import('#src/cli/hash-password.ts')).hashPassword,
+  },
+};
+
+const overview = (): string => {
+  const rows = [
+    ...Object.entries(WORDS).map(([word, { summary }]) => [word, summary] as const),
+    ['help', 'Show this list; with a word, its help.'],
+    ['version', 'Print the version.'],
+  ] as const;
+  const width = Math.max(...rows.map(([word]) => word.length));
+  return `Usage: myelin [COMMAND] [OPTIONS]\n\nCommands:\n${rows.map(([word, summary]) => `  ${word.padEnd(width)}  ${summary}`).join('\n')}`;
+};
+
+const printVersion = async (io: Io): Promise<number> => {
+  const { VERSION } = await import('#src/platform/version.ts');
+  io.print(`Myelin ${VERSION}`);
+  return 0;
+};
+
+const showHelp = async (word: string | undefined, io: Io): Promise<number> => {
+  if (word === undefined) {
+    io.print(overview());
+    return 0;
+  }
+  const entry = Object.hasOwn(WORDS, word) ? WORDS[word] : undefined;
+  if (entry === undefined) throw new UsageError(`there is no command ${word}\n\n${overview()}`);
+  io.print((await entry.load()).help);
+  return 0;
+};
+
+const dispatch = async (args: readonly string[], io: Io): Promise<number> => {
+  const [first = ''] = args;
+  if (first === 'help') return showHelp(args[1], io);
+  if (first === 'version' || first === '--version') return printVersion(io);
+  const isWord = first !== '' && !first.startsWith('-');
+  const word = isWord ? first : 'run';
+  const rest = isWord ? args.slice(1) : args;
+  const beforeEnd = rest.includes('--') ? rest.slice(0, rest.indexOf('--')) : rest;
+  if (beforeEnd.includes('-h') || beforeEnd.includes('--help')) return showHelp(word, io);
+  const entry = Object.hasOwn(WORDS, word) ? WORDS[word] : undefined;
+  if (entry === undefined) throw new UsageError(`there is no command ${word}\n\n${overview()}`);
+  return (await entry.load()).run(rest, io);
+};
+
+/**
+ * The command line. Resolves to the exit code: 2 when it was used wrongly, 1 for a wrong configuration and everything else that failed.
+ */
+export const main = async (args: readonly string[], io: Io): Promise<number> => {
+  try {
+    return await dispatch(args, io);
+  } catch (error) {
+    if (error instanceof UsageError) {
+      io.complain(`myelin: ${error.message}`);
+      return 2;
+    }
+    if (error instanceof ConfigError) {
+      const [noun, verb] = error.faults.length === 1 ? ['fault', 'stops'] : ['faults', 'stop'];
+      io.complain(`myelin: ${String(error.faults.length)} ${noun} in the configuration ${verb} the start:`);
+      for (const fault of error.faults) io.complain(`  ${fault}`);
+      return 1;
+    }
+    io.complain(
+      `myelin: ${error instanceof CommandError ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+    );
+    return 1;
+  }
+};

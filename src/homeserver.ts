@@ -1,0 +1,223 @@
+import { signingKeyFromSeed } from '#src/protocol/signatures.ts';
+import { ConfigError, type Config, readSigningKeys } from '#src/platform/config/index.ts';
+import { createPasswords } from '#src/platform/crypto/passwords.ts';
+import { openDatabase } from '#src/platform/database/index.ts';
+import { createStrings } from '#src/platform/database/strings.ts';
+import type { Database, DatabaseMetrics } from '#src/platform/database/types.ts';
+import type { Host, Serving } from '#src/platform/host.ts';
+import { createRateLimiter } from '#src/platform/http/rate-limits.ts';
+import { readTlsFiles, type TlsMaterial } from '#src/platform/http/listener.ts';
+import type { Route } from '#src/platform/http/route.ts';
+import { createJobs } from '#src/platform/jobs/index.ts';
+import type { Metrics } from '#src/platform/metrics/index.ts';
+import { systemRandom } from '#src/platform/random.ts';
+import { createFollowers } from '#src/platform/streams/followers.ts';
+import { VERSION } from '#src/platform/version.ts';
+import { createAccounts } from '#src/accounts/index.ts';
+import { createDevices, devicePort, deviceRoutes } from '#src/devices/index.ts';
+import { allows, createFilters, deleteFiltersOf, filterRoutes, parseRoomEventFilter } from '#src/filters/index.ts';
+import { createProfiles, profilePort, profileRoutes } from '#src/profiles/index.ts';
+import { createPushRules, pushRoutes } from '#src/push/index.ts';
+import { createCreation, creationRoutes } from '#src/rooms/creation/index.ts';
+import { createDirectory, directoryRoutes } from '#src/rooms/directory/index.ts';
+import { createHistory } from '#src/rooms/history/index.ts';
+import { createLeaveRooms, createMembership, createProfileChanges, membershipRoutes } from '#src/rooms/membership/index.ts';
+import { createMessaging, messagingRoutes } from '#src/rooms/messaging/index.ts';
+import { createRoomGraph, scheduleGraphJanitor } from '#src/rooms/graph/index.ts';
+import { createSync } from '#src/sync/index.ts';
+import { clientWellKnown, serverInfoRoutes } from '#src/server-info/index.ts';
+
+/** A homeserver that runs. */
+export interface Homeserver {
+  /** Where it can be reached: `http://localhost:8008`. */
+  readonly urls: readonly string[];
+  /** Every endpoint that it answers. */
+  readonly routes: readonly Route[];
+  readonly database: Database;
+  /** Makes a token with which so many accounts can be registered. */
+  createRegistrationToken(uses: number): Promise<string>;
+  /** Takes over what can change while it runs: certificates. */
+  reload(config: Config): Promise<void>;
+  /** Answers what is being asked, then ends. */
+  stop(): Promise<void>;
+}
+
+const STOP_GRACE_MS = 10_000;
+
+const databaseMetrics = (metrics: Metrics): DatabaseMetrics => {
+  const labels = ['desc'] as const;
+  const count = metrics.counter({ name: 'synapse_storage_transaction_time_count_total', help: 'Transactions', labels });
+  const seconds = metrics.counter({ name: 'synapse_storage_transaction_time_sum_total', help: 'Seconds of transactions', labels });
+  return {
+    transaction: (name, tookSeconds) => {
+      count.with(name).inc();
+      seconds.with(name).inc(tookSeconds);
+    },
+  };
+};
+
+const tlsOf = (config: Config): TlsMaterial | undefined => {
+  const { tls_certificate_path: certificate, tls_private_key_path: key } = config;
+  if (certificate === undefined || key === undefined) return undefined;
+  try {
+    return readTlsFiles(certificate, key);
+  } catch (error) {
+    throw new ConfigError([`tls_certificate_path: ${(error as Error).message}`]);
+  }
+};
+
+/** The pieces of a homeserver, put together: what it answers and what runs beside. */
+const assemble = async (config: Config, host: Host, database: Database) => {
+  const { clock, logging } = host;
+  const random = systemRandom;
+  const [ownKey] = readSigningKeys(config);
+  if (ownKey === undefined) throw new ConfigError(['signing_key_path: there is no key in it']);
+  const signingKey = signingKeyFromSeed(ownKey.keyId, Buffer.from(ownKey.seed));
+  const jobs = createJobs(logging.named('synapse.jobs'));
+  const strings = createStrings(database);
+  const passwords = createPasswords({
+    threads: host.passwordThreads,
+    lane: config.server_name,
+    rounds: config.bcrypt_rounds,
+    pepper: config.password_config.pepper,
+  });
+  const ownDevices = devicePort({ clock });
+  const accounts = createAccounts({
+    database,
+    strings,
+    clock,
+    random,
+    config,
+    log: logging.named('synapse.accounts'),
+    passwords,
+    devices: ownDevices,
+    profiles: profilePort,
+    onDeactivated: deleteFiltersOf,
+    clientWellKnown: clientWellKnown(config),
+  });
+  const { access } = accounts;
+  const devices = createDevices({ database, accounts, port: ownDevices });
+  const profiles = createProfiles({ database, config, findUser: accounts.find });
+  const filters = createFilters({ database, config });
+  const graph = await createRoomGraph({ database, strings, clock, random, serverName: config.server_name, signingKey, soleWriter: true });
+  const messageLimiter = createRateLimiter({ clock, key: 'rc_message', settings: config.rc_message });
+  const directory = createDirectory({ graph, database, config });
+  const membership = createMembership({ graph, strings, directory, profiles, clock, config, messageLimiter });
+  const creation = createCreation({ graph, membership, directory, clock, config, messageLimiter });
+  const messaging = createMessaging({ graph, membership, directory, clock, config, messageLimiter });
+  const ignoredUsers = async (): Promise<ReadonlySet<number>> => new Set();
+  const history = createHistory({
+    graph,
+    clock,
+    access,
+    transactionIdOf: graph.transactionIdOf,
+    ignoredUsers,
+    parseFilter: async (text) => {
+      const filter = await parseRoomEventFilter(text);
+      return { lazyLoadMembers: filter.lazyLoadMembers, allows: (event) => allows(filter, event) };
+    },
+  });
+  const sync = await createSync({
+    database,
+    strings,
+    clock,
+    graph,
+    history,
+    access,
+    filters,
+    ignoredUsers,
+    config: { excludedRooms: config.exclude_rooms_from_sync, responseCacheMs: config.caches.sync_response_cache_duration },
+    ports: { sources: [] },
+  });
+  const followers = createFollowers({ database, clock, logger: logging.named('synapse.streams') });
+  const profileChanges = createProfileChanges({
+    graph,
+    database,
+    strings,
+    profiles,
+    log: logging.named('synapse.handlers.profile'),
+  });
+  await followers.follow({
+    name: 'profile changes',
+    stream: 'profiles',
+    start: 'beginning',
+    batch: 100,
+    handle: async ({ from, to }) => profileChanges.handle(from.min, to.min),
+  });
+  accounts.parting.start(createLeaveRooms({ graph, membership, log: logging.named('synapse.handlers.deactivate_account') }));
+  for (const job of accounts.jobs) jobs.every(job.name, job.everyMs, job.run);
+  scheduleGraphJanitor(jobs, database, clock);
+  const routes: Route[] = [
+    ...accounts.routes,
+    ...deviceRoutes({ access, confirm: accounts.confirm, devices }),
+    ...profileRoutes({ access, profiles, config }),
+    ...filterRoutes({ access, filters }),
+    ...directoryRoutes({ access, directory, serverName: config.server_name }),
+    ...creationRoutes({ access, creation }),
+    ...membershipRoutes({ access, membership }),
+    ...messagingRoutes({ access, messaging }),
+    ...history.routes,
+    ...sync.routes,
+    ...pushRoutes({ access, pushRules: createPushRules() }),
+    ...serverInfoRoutes({ access, clock, config, serverVersion: VERSION }),
+  ];
+  return {
+    routes,
+    accounts,
+    stop: async (): Promise<void> => {
+      sync.close();
+      await jobs.stop();
+      await followers.stop();
+      await accounts.close();
+    },
+  };
+};
+
+/** Opens the database, puts the homeserver together and listens. Throws `ConfigError` or `DatabaseError` with a sentence for the operator. */
+export const startHomeserver = async (config: Config, host: Host): Promise<Homeserver> => {
+  const database = await openDatabase({
+    config: config.database,
+    writer: 'master',
+    clock: host.clock,
+    logger: host.logging.named('synapse.storage'),
+    metrics: databaseMetrics(host.metrics),
+  });
+  const open: Serving[] = [];
+  try {
+    const parts = await assemble(config, host, database);
+    const urls: string[] = [];
+    for (const listener of config.listeners) {
+      const serving = await host.serve({
+        listener,
+        routes: parts.routes,
+        hostNames: [config.server_name],
+        serverHeader: `Myelin/${VERSION}`,
+        hasMetrics: config.enable_metrics,
+        tls: listener.tls ? tlsOf(config) : undefined,
+      });
+      open.push(serving);
+      const scheme = listener.tls ? 'https' : 'http';
+      if (listener.type === 'http')
+        urls.push(serving.port === undefined ? `unix:${listener.path ?? ''}` : `${scheme}://localhost:${String(serving.port)}`);
+    }
+    return {
+      urls,
+      routes: parts.routes,
+      database,
+      createRegistrationToken: parts.accounts.createRegistrationToken,
+      reload: async (changed) => {
+        const tls = tlsOf(changed);
+        if (tls !== undefined) for (const serving of open) serving.reloadTls(tls);
+      },
+      stop: async () => {
+        await Promise.all(open.map(async (serving) => serving.close(STOP_GRACE_MS)));
+        await parts.stop();
+        await database.close();
+      },
+    };
+  } catch (error) {
+    for (const serving of open) await serving.close(0);
+    await database.close();
+    throw error;
+  }
+};

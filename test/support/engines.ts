@@ -1,0 +1,22 @@
+import { test } from 'node:test';
+import { makePostgres, NO_POSTGRES, postgresPrograms } from './postgres.ts';
+import { startServer, type Server, type ServerOptions } from './server.ts';
+
+type StartServer = (options?: Omit<ServerOptions, 'database'>) => Promise<Server>;
+
+/** Declares a test twice: with homeservers on SQLite, and on PostgreSQL where it is found. */
+export const onEachEngine = (name: string, body: (startOnEngine: StartServer) => Promise<void>): void => {
+  void test(`${name} (SQLite)`, () => body((options) => startServer(options)));
+  void test(`${name} (PostgreSQL)`, async (context) => {
+    if (postgresPrograms() === undefined) {
+      context.skip(NO_POSTGRES);
+      return;
+    }
+    const { config, drop } = await makePostgres('empty');
+    try {
+      await body((options) => startServer({ ...options, database: { ...config } }));
+    } finally {
+      await drop();
+    }
+  });
+};

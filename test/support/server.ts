@@ -1,0 +1,162 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
+import { homedir, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Pool } from 'undici';
+import { stringify } from 'yaml';
+import { createClient, ok, personOf, type Client, type Json, type Person, type Session } from './client.ts';
+
+/** A homeserver in a process of its own, started as an operator would start it. */
+export interface Server extends AsyncDisposable {
+  readonly name: string;
+  readonly origin: string;
+  readonly pool: Pool;
+  /** Calls without an access token. */
+  readonly anybody: Client;
+  /** A new account, by dummy authentication. */
+  readonly register: (name: string) => Promise<Person>;
+  /** Starts it, also again after `stop` or `kill`, on the same data and the same port. */
+  start(): Promise<void>;
+  /** Ends it as an operator would, by SIGTERM. */
+  stop(): Promise<void>;
+  /** Ends it as a power cut would, by SIGKILL. */
+  kill(): Promise<void>;
+  /** What it has printed. */
+  output(): string;
+}
+
+export interface ServerOptions {
+  /** The `database` block of homeserver.yaml; by default SQLite in the server's own folder. */
+  readonly database?: Json;
+  /** Further keys of homeserver.yaml. */
+  readonly settings?: Json;
+}
+
+const REPOSITORY = join(import.meta.dirname, '../..');
+const SERVER_NAME = 'test.example';
+const UNLIMITED = { per_second: 100_000, burst_count: 100_000 };
+
+/** Settings that a test can count on: open registration, no rate limits, the cheapest password hash. */
+export const testSettings: Json = {
+  server_name: SERVER_NAME,
+  report_stats: false,
+  enable_registration: true,
+  enable_registration_without_verification: true,
+  registration_shared_secret: 'test',
+  macaroon_secret_key: 'test',
+  form_secret: 'test',
+  bcrypt_rounds: 4,
+  trusted_key_servers: [],
+  rc_message: UNLIMITED,
+  rc_registration: UNLIMITED,
+  rc_joins_per_room: UNLIMITED,
+  rc_room_creation: UNLIMITED,
+  rc_login: { address: UNLIMITED, account: UNLIMITED, failed_attempts: UNLIMITED },
+  rc_joins: { local: UNLIMITED, remote: UNLIMITED },
+  rc_invites: { per_room: UNLIMITED, per_user: UNLIMITED, per_issuer: UNLIMITED },
+};
+
+const freePort = async (): Promise<number> => {
+  const probe = createServer().listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const { port } = probe.address() as AddressInfo;
+  probe.close();
+  await once(probe, 'close');
+  return port;
+};
+
+/** The program under test: Myelin, or with MYELIN_TEST_SERVER=synapse the pinned Synapse, to see that a test itself is right. */
+const command = (config: string): [string, string[]] => {
+  if (process.env['MYELIN_TEST_SERVER'] !== 'synapse') return [join(REPOSITORY, 'bin/myelin'), ['--config-path', config]];
+  const venv = process.env['MYELIN_SYNAPSE_VENV'] ?? join(homedir(), '.cache/myelin/synapse-1.163.2');
+  return [join(venv, 'bin/python'), ['-m', 'synapse.app.homeserver', '--config-path', config]];
+};
+
+const writeConfig = (folder: string, port: number, options: ServerOptions): string => {
+  const config = join(folder, 'homeserver.yaml');
+  const key = join(folder, 'signing.key');
+  writeFileSync(key, `ed25519 a_test ${randomBytes(32).toString('base64').replaceAll('=', '')}\n`, { mode: 0o600 });
+  const settings = {
+    ...testSettings,
+    signing_key_path: key,
+    media_store_path: join(folder, 'media'),
+    pid_file: join(folder, 'homeserver.pid'),
+    listeners: [{ port, type: 'http', bind_addresses: ['127.0.0.1'], resources: [{ names: ['client'] }] }],
+    database: options.database ?? { name: 'sqlite3', args: { database: join(folder, 'homeserver.db') } },
+    ...options.settings,
+  };
+  writeFileSync(config, stringify(settings));
+  return config;
+};
+
+const ended = (child: ChildProcess): boolean => child.exitCode !== null || child.signalCode !== null;
+
+const end = async (child: ChildProcess | undefined, signal: NodeJS.Signals): Promise<void> => {
+  if (!child || ended(child)) return;
+  const exit = once(child, 'exit');
+  child.kill(signal);
+  await exit;
+};
+
+const register = async (pool: Pool, username: string): Promise<Person> => {
+  const request = { username, password: `password of ${username}`, inhibit_login: false };
+  const anybody = createClient(pool);
+  const first = await anybody.post<{ session: string }>('/register', request);
+  const auth = { type: 'm.login.dummy', session: first.body.session };
+  return personOf(pool, ok(await anybody.post<Session>('/register', { ...request, auth })));
+};
+
+/** Starts a homeserver on an empty data folder, which goes away with it. */
+export const startServer = async (options: ServerOptions = {}): Promise<Server> => {
+  const folder = mkdtempSync(join(tmpdir(), 'myelin-test-'));
+  const port = await freePort();
+  const config = writeConfig(folder, port, options);
+  const log = join(folder, 'output.log');
+  const origin = `http://127.0.0.1:${String(port)}`;
+  const pool = new Pool(origin, { connections: null, pipelining: 1 });
+  const output = (): string => readFileSync(log, 'utf8');
+  let child: ChildProcess | undefined;
+
+  const start = async (): Promise<void> => {
+    const file = openSync(log, 'a');
+    const [program, args] = command(config);
+    const started = spawn(program, args, { cwd: folder, stdio: ['ignore', file, file] });
+    child = started;
+    closeSync(file);
+    for (let waitedMs = 0; ; waitedMs += 10) {
+      if (ended(started) || waitedMs > 30_000) throw new Error(`The homeserver did not start:\n${output()}`);
+      const answered = await pool.request({ method: 'GET', path: '/_matrix/client/versions' }).then(
+        async ({ statusCode, body }) => (await body.dump(), statusCode === 200),
+        () => false,
+      );
+      if (answered) return;
+      await sleep(10);
+    }
+  };
+
+  const server: Server = {
+    name: SERVER_NAME,
+    origin,
+    pool,
+    anybody: createClient(pool),
+    register: (name) => register(pool, name),
+    start,
+    stop: () => end(child, 'SIGTERM'),
+    kill: () => end(child, 'SIGKILL'),
+    output,
+    [Symbol.asyncDispose]: async () => {
+      await end(child, 'SIGKILL');
+      await pool.destroy();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+  await start().catch(async (error: unknown) => {
+    await server[Symbol.asyncDispose]();
+    throw error;
+  });
+  return server;
+};
