@@ -23,7 +23,7 @@ import { createDirectory, directoryRoutes } from '#src/rooms/directory/index.ts'
 import { createHistory } from '#src/rooms/history/index.ts';
 import { createLeaveRooms, createMembership, createProfileChanges, membershipRoutes } from '#src/rooms/membership/index.ts';
 import { createMessaging, messagingRoutes } from '#src/rooms/messaging/index.ts';
-import { createRoomGraph, scheduleGraphJanitor } from '#src/rooms/graph/index.ts';
+import { acquireWriterLease, createRoomGraph, scheduleGraphJanitor } from '#src/rooms/graph/index.ts';
 import { createSync } from '#src/sync/index.ts';
 import { clientWellKnown, serverInfoRoutes } from '#src/server-info/index.ts';
 
@@ -99,7 +99,17 @@ const assemble = async (config: Config, host: Host, database: Database) => {
   const devices = createDevices({ database, accounts, port: ownDevices });
   const profiles = createProfiles({ database, config, findUser: accounts.find });
   const filters = createFilters({ database, config });
-  const graph = await createRoomGraph({ database, strings, clock, random, serverName: config.server_name, signingKey, soleWriter: true });
+  const lease = await acquireWriterLease(database, jobs);
+  const graph = await createRoomGraph({
+    database,
+    strings,
+    clock,
+    random,
+    serverName: config.server_name,
+    signingKey,
+    soleWriter: true,
+    lease,
+  });
   const messageLimiter = createRateLimiter({ clock, key: 'rc_message', settings: config.rc_message });
   const directory = createDirectory({ graph, database, config });
   const membership = createMembership({ graph, strings, directory, profiles, clock, config, messageLimiter });

@@ -3,17 +3,21 @@ import { buildPdu, parsePdu } from '#src/protocol/events.ts';
 import type { JsonObject } from '#src/protocol/json.ts';
 import { roomVersion } from '#src/protocol/room-versions.ts';
 import { signingKeyFromSeed } from '#src/protocol/signatures.ts';
-import { systemClock } from '#src/platform/clock.ts';
+import { type Clock, systemClock } from '#src/platform/clock.ts';
 import { createStrings } from '#src/platform/database/strings.ts';
-import { withBothDatabases } from '#test/support/databases.ts';
+import { createJobs } from '#src/platform/jobs/index.ts';
+import type { Database } from '#src/platform/database/types.ts';
+import { silent, withBothDatabases } from '#test/support/databases.ts';
 import { systemRandom } from '#src/platform/random.ts';
 import {
+  acquireWriterLease,
   createRoomGraph,
   type NewEvent,
   REJECTED,
   type RoomDraft,
   type RoomEvent,
   type RoomGraph,
+  type RoomGraphTools,
   type RoomInfo,
   SOFT_FAILED,
 } from '#src/rooms/graph/index.ts';
@@ -25,20 +29,21 @@ const ERIN = '@erin:two.example';
 const signingKey = signingKeyFromSeed('ed25519:a_test', Buffer.alloc(32, 1));
 const theirKey = signingKeyFromSeed('ed25519:a_theirs', Buffer.alloc(32, 2));
 
+const tools = (database: Database): RoomGraphTools => ({
+  database,
+  strings: createStrings(database),
+  clock: systemClock,
+  random: systemRandom,
+  serverName: SERVER,
+  signingKey,
+  soleWriter: true,
+});
+
 /** Declares a test of a graph on each engine; `reopen` is a restart. */
 const withGraph = (name: string, body: (graph: RoomGraph, reopen: () => Promise<RoomGraph>) => Promise<void>): void => {
   withBothDatabases(name, async (_t, open) => {
     let database = await open();
-    const openGraph = async (): Promise<RoomGraph> =>
-      createRoomGraph({
-        database,
-        strings: createStrings(database),
-        clock: systemClock,
-        random: systemRandom,
-        serverName: SERVER,
-        signingKey,
-        soleWriter: true,
-      });
+    const openGraph = async (): Promise<RoomGraph> => createRoomGraph(tools(database));
     await body(await openGraph(), async () => {
       await database.close();
       database = await open();
@@ -249,3 +254,31 @@ withGraph('an event that cites what is not here is held back', async (graph) => 
     { name: 'MissingEventsError', eventIds: [unknown.eventId] },
   );
 });
+
+/** Both processes may write all that a graph writes. */
+const WRITERS = Object.fromEntries(['events', 'event_numbers', 'room_numbers'].map((stream) => [stream, ['master', 'second']]));
+
+withBothDatabases(
+  'a writer that was taken for dead cannot commit on what it remembers',
+  async (_t, open) => {
+    const later: Clock = { ...systemClock, now: () => systemClock.now() + 60_000 };
+    const [old, young] = [await open({ writers: WRITERS }), await open({ writer: 'second', writers: WRITERS, clock: later })];
+    const graphOn = async (database: Database): Promise<RoomGraph> => {
+      const jobs = createJobs(silent);
+      const lease = await acquireWriterLease(database, jobs);
+      await jobs.stop();
+      return createRoomGraph({ ...tools(database), lease });
+    };
+    const paused = await graphOn(old);
+    const room = await makeRoom(paused);
+    const taker = await graphOn(young);
+    const again = (await taker.room(room.roomId)) as RoomInfo;
+    const said = await append(taker, again, message(ALICE, 'from the new writer'));
+    await assert.rejects(append(paused, room, message(ALICE, 'from the grave')), { name: 'LeaseLost' });
+    assert.deepEqual(
+      (await taker.head(again)).extremities.map((event) => event.eventId),
+      [said.eventId],
+    );
+  },
+  { only: 'postgres' },
+);

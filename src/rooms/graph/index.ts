@@ -3,7 +3,7 @@ import { roomVersion } from '#src/protocol/room-versions.ts';
 import type { SigningKey } from '#src/protocol/signatures.ts';
 import type { Clock } from '#src/platform/clock.ts';
 import type { Strings } from '#src/platform/database/strings.ts';
-import type { Database } from '#src/platform/database/types.ts';
+import type { Database, LeaseToken } from '#src/platform/database/types.ts';
 import type { Random } from '#src/platform/random.ts';
 import type { Committed } from '#src/rooms/graph/commit.ts';
 import type { Head, NewEvent, RoomDraft } from '#src/rooms/graph/draft.ts';
@@ -29,6 +29,7 @@ export type { StateEntry, States } from '#src/rooms/graph/states.ts';
 export type { MembershipRow, TransactionKey } from '#src/rooms/graph/store.ts';
 export { MissingEventsError } from '#src/rooms/graph/receive.ts';
 export { redactedIdOf } from '#src/rooms/graph/redactions.ts';
+export { acquireWriterLease } from '#src/rooms/graph/lease.ts';
 export { scheduleGraphJanitor } from '#src/rooms/graph/janitor.ts';
 export type { CommitParticipant } from '#src/rooms/graph/writer.ts';
 export type { Drafted } from '#src/rooms/graph/draft.ts';
@@ -73,6 +74,8 @@ export interface RoomGraphTools {
   readonly signingKey: SigningKey;
   /** Whether no other process writes events. */
   readonly soleWriter: boolean;
+  /** Proof that this process may write events, where others could think that they may (`acquireWriterLease`). */
+  readonly lease?: LeaseToken | undefined;
 }
 
 /** Builds the graph. Reads nothing of rooms until it is asked. */
@@ -107,6 +110,9 @@ export const createRoomGraph = async (tools: RoomGraphTools): Promise<RoomGraph>
     eventNumbers: createNumbers(database, 'event_numbers'),
     writerNum,
     participants,
+    fence: (tx) => {
+      if (tools.lease !== undefined) tx.fence(tools.lease);
+    },
     onCommitted,
   });
 

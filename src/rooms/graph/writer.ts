@@ -20,6 +20,8 @@ export interface WriterTools extends DraftTools {
   readonly hotRooms: HotRooms;
   readonly sentTransactions: SentTransactions;
   readonly participants: readonly CommitParticipant[];
+  /** Makes a commit depend on this process still being the rooms' writer. */
+  readonly fence: (tx: Transaction) => void;
   /** Called when a batch has become durable, before its positions are published: what must not be stale by then is renewed here. */
   readonly onCommitted: (room: RoomInfo, committed: Committed) => void;
 }
@@ -135,6 +137,7 @@ const commit = async (tools: WriterTools, hot: HotRoom, work: DraftWork, pending
     );
   const parts = await Promise.all(tools.participants.map(async (participant) => participant.prepare(hot.room, work.drafted)));
   await tools.database.write('room batch', async (tx) => {
+    tools.fence(tx);
     const committed = await writeBatch(tx, batch, membershipsOf, tools.clock);
     for (const part of parts) await part(tx, committed.events);
     tx.onCommit(() => {
