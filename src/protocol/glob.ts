@@ -36,39 +36,53 @@ const step = (places: ReadonlySet<number>, character: string, pattern: readonly 
 
 const hasLiterals = (glob: Glob, text: string): boolean => glob.literals.every((literal) => text.includes(literal));
 
+/** The stretches of a pattern between its wildcards, in lower case: a text matches only where its lower case holds them all. */
+export const globLiterals = (pattern: string): readonly string[] => compile(pattern).literals;
+
+/** Says whether a text matches. */
+export type TextMatcher = (text: string) => boolean;
+
 /**
- * Whether the pattern matches all of the text, without regard to case. Takes time in proportion to both lengths, whatever the
+ * Matches texts that are all of the pattern, without regard to case. Takes time in proportion to both lengths, whatever the
  * pattern.
  */
-export const globMatches = (pattern: string, text: string): boolean => {
+export const globMatcher = (pattern: string): TextMatcher => {
   const glob = compile(pattern);
-  const lower = text.toLowerCase();
-  if (glob.literals.length === 1 && glob.literals[0] === pattern.toLowerCase()) return lower === glob.literals[0];
-  if (!hasLiterals(glob, lower)) return false;
-  let places = new Set<number>();
-  enter(places, 0, glob.pattern);
-  for (const character of lower) {
-    places = step(places, character, glob.pattern);
-    if (places.size === 0) return false;
-  }
-  return places.has(glob.pattern.length);
+  const whole = pattern.toLowerCase();
+  if (!/[*?]/.test(whole)) return (text) => text.toLowerCase() === whole;
+  return (text) => {
+    const lower = text.toLowerCase();
+    if (!hasLiterals(glob, lower)) return false;
+    let places = new Set<number>();
+    enter(places, 0, glob.pattern);
+    for (const character of lower) {
+      places = step(places, character, glob.pattern);
+      if (places.size === 0) return false;
+    }
+    return places.has(glob.pattern.length);
+  };
 };
 
 /**
- * Whether the pattern matches some part of the text that starts and ends at word boundaries: the ends of the text or any
- * character but `A-Z a-z 0-9 _`. Without regard to case, in time as `globMatches`.
+ * Matches texts of which some part that starts and ends at word boundaries is the pattern: the ends of the text or any
+ * character but `A-Z a-z 0-9 _`. Without regard to case, in time as `globMatcher`.
  */
-export const globMatchesWords = (pattern: string, text: string): boolean => {
+export const globWordsMatcher = (pattern: string): TextMatcher => {
   const glob = compile(pattern);
-  const lower = text.toLowerCase();
-  if (!hasLiterals(glob, lower)) return false;
-  const characters = Array.from(lower);
-  let places = new Set<number>();
-  for (let index = 0; index <= characters.length; index++) {
-    const before = characters[index - 1];
-    if (!isWord(before)) enter(places, 0, glob.pattern);
-    if (places.has(glob.pattern.length) && !isWord(characters[index])) return true;
-    if (index < characters.length) places = step(places, characters[index]!, glob.pattern);
-  }
-  return false;
+  return (text) => {
+    const lower = text.toLowerCase();
+    if (!hasLiterals(glob, lower)) return false;
+    const characters = Array.from(lower);
+    let places = new Set<number>();
+    for (let index = 0; index <= characters.length; index++) {
+      const before = characters[index - 1];
+      if (!isWord(before)) enter(places, 0, glob.pattern);
+      if (places.has(glob.pattern.length) && !isWord(characters[index])) return true;
+      if (index < characters.length) places = step(places, characters[index]!, glob.pattern);
+    }
+    return false;
+  };
 };
+
+export const globMatches = (pattern: string, text: string): boolean => globMatcher(pattern)(text);
+export const globMatchesWords = (pattern: string, text: string): boolean => globWordsMatcher(pattern)(text);

@@ -1,5 +1,5 @@
 import type { ClientEvent } from '#src/protocol/client-event.ts';
-import { globMatches, globMatchesWords } from '#src/protocol/glob.ts';
+import { globMatcher, globWordsMatcher } from '#src/protocol/glob.ts';
 import type { JsonValue } from '#src/protocol/json.ts';
 import { isJsonObject, member } from '#src/protocol/json.ts';
 import type { PowerLevels } from '#src/protocol/power-levels.ts';
@@ -17,6 +17,11 @@ export interface PushContext {
   readonly levels: PowerLevels;
 }
 
+/** Says whether a condition holds for an event and a user. */
+export type Matcher = (event: ClientEvent, context: PushContext) => boolean;
+
+const never: Matcher = () => false;
+
 /** A dot-separated property path (appendices) as its names: `content.m\.relates_to` is `content` and `m.relates_to`. */
 export const propertyPath = (key: string): string[] => {
   const path = [''];
@@ -29,11 +34,15 @@ export const propertyPath = (key: string): string[] => {
   return path;
 };
 
-const propertyOf = (event: ClientEvent, key: JsonValue | undefined): JsonValue | undefined => {
-  if (typeof key !== 'string') return undefined;
-  let value: JsonValue | undefined = event;
-  for (const name of propertyPath(key)) value = isJsonObject(value) ? member(value, name) : undefined;
-  return value;
+/** Finds a property in events; `undefined` for a key that is no path. */
+const propertyReader = (key: JsonValue | undefined): ((event: ClientEvent) => JsonValue | undefined) => {
+  if (typeof key !== 'string') return () => undefined;
+  const path = propertyPath(key);
+  return (event) => {
+    let value: JsonValue | undefined = event;
+    for (const name of path) value = isJsonObject(value) ? member(value, name) : undefined;
+    return value;
+  };
 };
 
 /** Strings, integers, booleans and null: what values may be compared with. */
@@ -60,10 +69,14 @@ export const matchesCount = (text: JsonValue | undefined, count: number): boolea
   }
 };
 
-const matchesGlob = ({ key, pattern }: Condition, event: ClientEvent): boolean => {
-  const value = propertyOf(event, key);
-  if (typeof value !== 'string' || typeof pattern !== 'string') return false;
-  return key === 'content.body' ? globMatchesWords(pattern, value) : globMatches(pattern, value);
+const globCondition = ({ key, pattern }: Condition): Matcher => {
+  if (typeof pattern !== 'string') return never;
+  const read = propertyReader(key);
+  const matches = key === 'content.body' ? globWordsMatcher(pattern) : globMatcher(pattern);
+  return (event) => {
+    const value = read(event);
+    return typeof value === 'string' && matches(value);
+  };
 };
 
 /** A display name is no pattern: its wildcards are ordinary letters, and it may lie between any two letters that are no words. */
@@ -78,26 +91,37 @@ const containsName = (name: string | undefined, body: JsonValue | undefined): bo
   return false;
 };
 
-/** Whether a condition holds for an event and a user. One of an unknown kind never does (client-server API, Conditions). */
-export const matchesCondition = (condition: Condition, event: ClientEvent, context: PushContext): boolean => {
-  switch (condition.kind) {
+/** Makes a condition ready to be asked often. One of an unknown kind never holds (client-server API, Conditions). */
+export const compileCondition = (condition: Condition): Matcher => {
+  const { kind, key, value: wanted } = condition;
+  switch (kind) {
     case 'event_match':
-      return matchesGlob(condition, event);
+      return globCondition(condition);
     case 'event_property_is': {
-      const value = propertyOf(event, condition.key);
-      return isSimple(value) && value === condition.value;
+      const read = propertyReader(key);
+      return (event) => {
+        const value = read(event);
+        return isSimple(value) && value === wanted;
+      };
     }
     case 'event_property_contains': {
-      const values = propertyOf(event, condition.key);
-      return Array.isArray(values) && isSimple(condition.value) && (values as readonly JsonValue[]).includes(condition.value!);
+      const read = propertyReader(key);
+      return (event) => {
+        const values = read(event);
+        return Array.isArray(values) && isSimple(wanted) && (values as readonly JsonValue[]).includes(wanted!);
+      };
     }
     case 'contains_display_name':
-      return containsName(context.displayName, event.content.body);
+      return (event, context) => containsName(context.displayName, event.content.body);
     case 'room_member_count':
-      return matchesCount(condition.is, context.memberCount);
+      return (_event, context) => matchesCount(condition.is, context.memberCount);
     case 'sender_notification_permission':
-      return typeof condition.key === 'string' && context.levels.userLevel(event.sender) >= context.levels.notificationLevel(condition.key);
+      return (event, { levels }) => typeof key === 'string' && levels.userLevel(event.sender) >= levels.notificationLevel(key);
     default:
-      return false;
+      return never;
   }
 };
+
+/** Whether a condition holds for an event and a user. */
+export const matchesCondition = (condition: Condition, event: ClientEvent, context: PushContext): boolean =>
+  compileCondition(condition)(event, context);

@@ -1,11 +1,12 @@
 import type { ClientEvent } from '#src/protocol/client-event.ts';
 import { globMatchesWords } from '#src/protocol/glob.ts';
 import { parseUserId } from '#src/protocol/identifiers.ts';
+import type { JsonValue } from '#src/protocol/json.ts';
 import type { Condition, PushContext } from '#src/protocol/push-conditions.ts';
 import { matchesCondition } from '#src/protocol/push-conditions.ts';
 
 /** What a matching rule does: `notify`, or set a tweak of the notification. */
-export type Action = string | { readonly set_tweak: string; readonly value?: string | boolean };
+export type Action = string | { readonly set_tweak: string; readonly value?: JsonValue };
 
 /** A push rule as `GET /pushrules/` gives it. */
 export interface PushRule {
@@ -141,13 +142,13 @@ export interface PushOutcome {
   readonly notify: boolean;
   readonly highlight: boolean;
   /** The tweaks for the push gateway, by name. */
-  readonly tweaks: Readonly<Record<string, string | boolean>>;
+  readonly tweaks: Readonly<Record<string, JsonValue>>;
 }
 
 /** The outcome of a rule's actions; unknown and historical ones (`dont_notify`, `coalesce`) do nothing. */
 export const outcomeOf = ({ actions }: Pick<PushRule, 'actions'>): PushOutcome => {
   const tweaks = Object.fromEntries(
-    actions.flatMap((action): [string, string | boolean][] =>
+    actions.flatMap((action): [string, JsonValue][] =>
       // A tweak without a value is `true`, as the specification says of `highlight`.
       typeof action === 'string' ? [] : [[action.set_tweak, action.value ?? true]],
     ),

@@ -98,9 +98,6 @@ export const ROOM_VERSIONS: ReadonlyMap<string, RoomVersion> = new Map(
   [v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11, v12].map((version) => [version.id, version]),
 );
 
-/** The version of a room whose create event has no `room_version`. */
-export const IMPLIED_ROOM_VERSION = '1';
-
 /** The version with this id. Throws `unsupportedRoomVersion` for one that is unknown or that this server does not support. */
 export const roomVersion = (id: string): RoomVersion => {
   const version = ROOM_VERSIONS.get(id);

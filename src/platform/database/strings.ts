@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache';
+import { entryCache } from '#src/platform/cache/index.ts';
 import { sql } from '#src/platform/database/sql.ts';
 import type { Database, Reader, Table } from '#src/platform/database/types.ts';
 
@@ -43,8 +43,8 @@ const chunksOf = <T>(items: readonly T[]): T[][] =>
 
 /** The interned strings of a database; `maxCached` of the most recently used are kept in memory. */
 export const createStrings = (database: Database, maxCached = DEFAULT_CACHED): Strings => {
-  const nums = new LRUCache<string, number>({ max: maxCached });
-  const texts = new LRUCache<number, string>({ max: maxCached });
+  const nums = entryCache<string, number>(maxCached);
+  const texts = entryCache<number, string>(maxCached);
 
   const remember = (row: Row): void => {
     const text = decode(row.text);

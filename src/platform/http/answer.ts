@@ -68,10 +68,7 @@ const BASE_HEADERS: Readonly<Record<string, string>> = {
   'cache-control': 'no-cache, no-store, must-revalidate',
 };
 
-/**
- * Sends an answer with everything that every answer carries; answers how many body bytes that is, as far as it is known.
- * Written to node's response itself: fastify's `reply.send` would spend as long as all the rest, and would rewrite the content type.
- */
+/** Sends an answer with everything that every answer carries; answers how many body bytes that is, as far as it is known. */
 export const send = (response: ServerResponse, outgoing: Outgoing, extra: Readonly<Record<string, string>>): number => {
   const { status, headers, payload } = outgoing;
   const isHead = response.req.method === 'HEAD';

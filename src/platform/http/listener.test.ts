@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { TLSSocket } from 'node:tls';
-import { Type } from 'typebox';
+import { Type } from '#src/platform/schema.ts';
 import { createHost } from '#src/platform/host.ts';
 import type { Host, ServeOptions } from '#src/platform/host.ts';
 import { createPasswordThreads } from '#src/platform/crypto/passwords.ts';

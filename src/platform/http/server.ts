@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import fastify from 'fastify';
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import createRouter from 'find-my-way';
+import type { HTTPMethod } from 'find-my-way';
 import { MatrixError, invalidParam, methodNotAllowed, notJson, unrecognized } from '#src/protocol/errors.ts';
 import type { Clock } from '#src/platform/clock.ts';
 import { withLogContext } from '#src/platform/logging/index.ts';
@@ -42,8 +42,6 @@ export interface HttpAppOptions {
 export interface HttpApp {
   /** For node's `createServer`. */
   readonly handle: (request: IncomingMessage, response: ServerResponse) => void;
-  /** Asks without a socket, for tests. */
-  readonly inject: FastifyInstance['inject'];
   readonly site: Site;
   readonly serverHeader: string;
   /** No new work: running requests are told to stop, and connections to close. Resolves when all are answered. */
@@ -78,30 +76,58 @@ interface Mounted {
   checks: Checks | undefined;
 }
 
-const METHODS_WITH_BODY = ['POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS', 'QUERY'];
-
 // Longer than the URL that Node accepts at all, so that Node's limit is the one that counts.
 const MAX_PARAM_LENGTH = 65_536;
 
-/** fastify as a router and life cycle; bodies, checks and answers are this house's, because Matrix wants them otherwise. */
-const createRouter = (app: App): FastifyInstance => {
-  const router = fastify({
-    logger: false,
-    exposeHeadRoutes: false,
-    genReqId: (raw) => {
-      app.counter.value += 1;
-      return requestId(raw, app.site, app.counter.value);
+/** A request between Node and the routes. */
+interface Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly query: HttpRequest['query'];
+}
+
+type Params = Readonly<Record<string, string | undefined>>;
+
+/** What a path and a method lead to. */
+type Target = (exchange: Exchange, params: Params) => void;
+
+const NO_QUERY: HttpRequest['query'] = {};
+
+/** Finds the target of a request and asks it. What is known under other methods only is told from what is not known at all. */
+const createDispatch = (app: App, routes: readonly Route[]): HttpApp['handle'] => {
+  const refuse = (request: IncomingMessage, response: ServerResponse, error: MatrixError): void =>
+    fail(app, { request, response, query: NO_QUERY }, error);
+  const isKnownPath = pathMatcher(routes.flatMap((route) => route.paths));
+  const router = createRouter({
+    maxParamLength: MAX_PARAM_LENGTH,
+    defaultRoute: (request, response) => {
+      const { url = '' } = request;
+      const isKnown = !isTrickyPath(url) && isKnownPath(url);
+      refuse(request, response, isKnown ? methodNotAllowed('Unrecognized request') : unrecognized('Unrecognized request'));
     },
-    routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
-    return503OnClosing: false,
-    // A path that is not percent-encoded UTF-8 never reaches a route.
-    frameworkErrors: (_error, request, reply) => {
-      fail(app, request, reply, new MatrixError(400, 'M_INVALID_PARAM', 'The path is not valid percent-encoded UTF-8'));
-    },
+    onBadUrl: (_path, request, response) =>
+      refuse(request, response, new MatrixError(400, 'M_INVALID_PARAM', 'The path is not valid percent-encoded UTF-8')),
   });
-  // Told that no method has a body, fastify leaves it alone: its parsers refuse odd content types, empty JSON and keys such as `__proto__`.
-  for (const method of METHODS_WITH_BODY) router.addHttpMethod(method, { hasBody: false, overrideExisting: true });
-  return router;
+  const add = (method: HTTPMethod, url: string, target: Target): void => {
+    router.on(method, url, (request, response, params, _store, query) => target({ request, response, query }, params));
+  };
+  add('OPTIONS', '*', (exchange) => answerOptions(app, exchange));
+  for (const route of routes) {
+    const target = targetOf(app, route);
+    for (const url of route.paths) {
+      add(route.method, url, target);
+      if (route.method === 'GET') add('HEAD', url, target);
+    }
+  }
+  return (request, response) => {
+    try {
+      router.lookup(request, response);
+    } catch (error) {
+      // A bug; it must not end the process.
+      app.logger.error({ err: error }, 'Failed to route a request');
+      response.destroy();
+    }
+  };
 };
 
 export const createHttpApp = (options: HttpAppOptions): HttpApp => {
@@ -119,43 +145,15 @@ export const createHttpApp = (options: HttpAppOptions): HttpApp => {
     isDraining: false,
     whenIdle: undefined,
   };
-  const router = createRouter(app);
-  router.route({ method: 'OPTIONS', url: '*', handler: (request, reply) => answerOptions(app, request, reply) });
-  for (const route of options.routes) mount(app, router, route);
-  const isKnownPath = pathMatcher(options.routes.flatMap((route) => route.paths));
-  router.setNotFoundHandler((request, reply) => {
-    const isKnown = !isTrickyPath(request.url) && isKnownPath(request.url);
-    fail(app, request, reply, isKnown ? methodNotAllowed('Unrecognized request') : unrecognized('Unrecognized request'));
-  });
-  // Nothing in this house throws into fastify; if fastify itself does, the client still gets a Matrix error.
-  router.setErrorHandler((error, request, reply) => {
-    app.logger.error({ err: error }, `Failed handle request ${request.id}`);
-    fail(app, request, reply, internalError());
-  });
-
-  let isReady = false;
-  const whenReady = async (): Promise<void> => {
-    await router.ready();
-    isReady = true;
-  };
-  const ready = whenReady();
-  const handleLater = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    await ready;
-    router.routing(request, response);
-  };
   return {
-    handle: (request, response) => {
-      if (isReady) router.routing(request, response);
-      else void handleLater(request, response);
-    },
-    inject: router.inject.bind<FastifyInstance['inject']>(router),
+    handle: createDispatch(app, options.routes),
     site,
     serverHeader: options.serverHeader,
     drain: () => drain(app),
   };
 };
 
-const mount = (app: App, router: FastifyInstance, route: Route): void => {
+const targetOf = (app: App, route: Route): Target => {
   const mounted: Mounted = {
     route,
     metrics: app.httpMetrics.of(route.method, route.servlet, app.site.tag),
@@ -163,33 +161,26 @@ const mount = (app: App, router: FastifyInstance, route: Route): void => {
     isQuiet: route.servlet === '/health',
     checks: undefined,
   };
-  const method = route.method === 'GET' ? ['GET', 'HEAD'] : [route.method];
-  for (const url of route.paths) {
-    router.route({
-      method,
-      url,
-      handler: (request, reply) => {
-        const incoming = begin(app, request, reply, mounted.metrics, mounted.isQuiet);
-        void withLogContext(incoming, () => serve(app, mounted, incoming, request, reply));
-      },
-    });
-  }
+  return (exchange, params) => {
+    const incoming = begin(app, exchange, mounted.metrics, mounted.isQuiet);
+    void withLogContext(incoming, () => serve(app, mounted, incoming, exchange, params));
+  };
 };
 
 /** Takes note of a request and of its end. */
-const begin = (app: App, request: FastifyRequest, reply: FastifyReply, metrics: RequestMetrics, isQuiet: boolean): HttpRequest => {
+const begin = (app: App, { request, response, query }: Exchange, metrics: RequestMetrics, isQuiet: boolean): HttpRequest => {
   const { clock } = app.options;
-  const query = (request.query ?? {}) as HttpRequest['query'];
-  const incoming = new HttpRequest(request.raw, app.site, request.id, query, clock.monotonic());
+  app.counter.value += 1;
+  const incoming = new HttpRequest(request, app.site, requestId(request, app.site, app.counter.value), query, clock.monotonic());
   app.running.add(incoming);
   metrics.started();
-  onEnd(reply.raw, (isAnswered) => {
+  onEnd(response, (isAnswered) => {
     app.running.delete(incoming);
     if (!isAnswered) incoming.stop(new ClientGoneError('The client closed the connection'));
     const nowMs = clock.monotonic();
-    const status = isAnswered ? reply.raw.statusCode : 499;
+    const status = isAnswered ? response.statusCode : 499;
     metrics.finished(status, (nowMs - incoming.startedMs) / 1000, incoming.answeredBytes);
-    logAccess(app.accessLogger, app.site, incoming, { method: request.method, status, nowMs, isQuiet });
+    logAccess(app.accessLogger, app.site, incoming, { method: request.method ?? '', status, nowMs, isQuiet });
     if (app.running.size === 0) app.whenIdle?.();
   });
   if (app.isDraining) incoming.stop(new ShuttingDownError('The server is shutting down'));
@@ -199,22 +190,23 @@ const begin = (app: App, request: FastifyRequest, reply: FastifyReply, metrics: 
   return incoming;
 };
 
-const deliver = (app: App, incoming: HttpRequest, reply: FastifyReply, outgoing: Outgoing): void => {
+const deliver = (app: App, incoming: HttpRequest, response: ServerResponse, outgoing: Outgoing): void => {
   incoming.handledMs = app.options.clock.monotonic();
-  incoming.answeredBytes = send(reply.raw, outgoing, app.isDraining ? app.lastHeaders : app.headers);
+  incoming.answeredBytes = send(response, outgoing, app.isDraining ? app.lastHeaders : app.headers);
 };
 
 /** A request's whole way: who, how often, what, and the answer. */
-const serve = async (app: App, mounted: Mounted, incoming: HttpRequest, request: FastifyRequest, reply: FastifyReply): Promise<void> => {
+const serve = async (app: App, mounted: Mounted, incoming: HttpRequest, exchange: Exchange, params: Params): Promise<void> => {
+  const { request, response } = exchange;
   try {
-    const outgoing = toOutgoing(await perform(app, mounted, incoming, request));
-    deliver(app, incoming, reply, mounted.isCompressed ? await maybeCompress(outgoing, incoming.headers['accept-encoding']) : outgoing);
+    const outgoing = toOutgoing(await perform(app, mounted, incoming, request, params));
+    deliver(app, incoming, response, mounted.isCompressed ? await maybeCompress(outgoing, incoming.headers['accept-encoding']) : outgoing);
   } catch (error) {
-    answerFailure(app, incoming, reply, error);
+    answerFailure(app, incoming, response, error);
   }
 };
 
-const perform = async (app: App, mounted: Mounted, incoming: HttpRequest, request: FastifyRequest): Promise<unknown> => {
+const perform = async (app: App, mounted: Mounted, incoming: HttpRequest, raw: IncomingMessage, params: Params): Promise<unknown> => {
   const { route } = mounted;
   if (isTrickyPath(incoming.url)) throw unrecognized('Unrecognized request');
   if (incoming.url.includes('%00')) throw invalidParam('The URL must not contain NUL');
@@ -222,8 +214,8 @@ const perform = async (app: App, mounted: Mounted, incoming: HttpRequest, reques
   route.limit?.(caller, incoming);
   const checks = (mounted.checks ??= await compileChecks(route));
   const query = checks.query(incoming.query);
-  const body = route.body === undefined ? undefined : await readJson(app, route, checks, request.raw);
-  return route.handle({ caller, params: request.params, query, body, request: incoming });
+  const body = route.body === undefined ? undefined : await readJson(app, route, checks, raw);
+  return route.handle({ caller, params, query, body, request: incoming });
 };
 
 const readJson = async (app: App, route: Route, checks: Checks, raw: IncomingMessage): Promise<unknown> => {
@@ -237,43 +229,43 @@ const readJson = async (app: App, route: Route, checks: Checks, raw: IncomingMes
   return body;
 };
 
-const answerFailure = (app: App, incoming: HttpRequest, reply: FastifyReply, error: unknown): void => {
-  if (reply.raw.headersSent) {
+const answerFailure = (app: App, incoming: HttpRequest, response: ServerResponse, error: unknown): void => {
+  if (response.headersSent) {
     // Too late for an error answer; a cut connection is the only way to say so.
     app.logger.error({ err: error }, 'Failed after the answer had begun');
-    reply.raw.destroy();
+    response.destroy();
     return;
   }
   const isStopped = incoming.stopped !== undefined && (error === incoming.stopped || (error as Error | undefined)?.name === 'AbortError');
   if (error instanceof ClientGoneError || (isStopped && incoming.stopped instanceof ClientGoneError)) {
-    reply.raw.destroy();
+    response.destroy();
     return;
   }
   if (isStopped) {
-    deliver(app, incoming, reply, errorAnswer(new MatrixError(503, 'M_UNKNOWN', 'The server is shutting down')));
+    deliver(app, incoming, response, errorAnswer(new MatrixError(503, 'M_UNKNOWN', 'The server is shutting down')));
     return;
   }
   if (error instanceof MatrixError) {
     // What is left of a body that nobody wants is not worth waiting for.
     const answer = errorAnswer(error);
     app.logger.info(`MatrixError: ${error.status} ${error.errcode} - ${error.message}`);
-    deliver(app, incoming, reply, error.status === 413 ? { ...answer, headers: { connection: 'close' } } : answer);
+    deliver(app, incoming, response, error.status === 413 ? { ...answer, headers: { connection: 'close' } } : answer);
     return;
   }
   app.logger.error({ err: error }, `Failed handle request: ${incoming.id} ${incoming.redactedUrl}`);
-  deliver(app, incoming, reply, errorAnswer(internalError()));
+  deliver(app, incoming, response, errorAnswer(internalError()));
 };
 
 /** Answers an error outside of any route. */
-const fail = (app: App, request: FastifyRequest, reply: FastifyReply, error: MatrixError): void => {
-  const method = request.method === 'HEAD' ? 'GET' : request.method;
-  const incoming = begin(app, request, reply, app.httpMetrics.of(method, 'unrecognized', app.site.tag), false);
-  withLogContext(incoming, () => answerFailure(app, incoming, reply, error));
+const fail = (app: App, exchange: Exchange, error: MatrixError): void => {
+  const { method = '' } = exchange.request;
+  const incoming = begin(app, exchange, app.httpMetrics.of(method === 'HEAD' ? 'GET' : method, 'unrecognized', app.site.tag), false);
+  withLogContext(incoming, () => answerFailure(app, incoming, exchange.response, error));
 };
 
-const answerOptions = (app: App, request: FastifyRequest, reply: FastifyReply): void => {
-  begin(app, request, reply, app.httpMetrics.of('OPTIONS', 'options', app.site.tag), true);
-  reply.raw.writeHead(204, { ...CORS_HEADERS, ...app.headers }).end();
+const answerOptions = (app: App, exchange: Exchange): void => {
+  begin(app, exchange, app.httpMetrics.of('OPTIONS', 'options', app.site.tag), true);
+  exchange.response.writeHead(204, { ...CORS_HEADERS, ...app.headers }).end();
 };
 
 const drain = (app: App): Promise<void> => {

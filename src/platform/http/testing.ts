@@ -1,3 +1,5 @@
+import inject from 'light-my-request';
+import type { InjectOptions, Response } from 'light-my-request';
 import type { Clock } from '#src/platform/clock.ts';
 import { createLogging } from '#src/platform/logging/index.ts';
 import type { Logging } from '#src/platform/logging/index.ts';
@@ -30,14 +32,24 @@ export const testLogging = (clock: Clock, level = 'debug'): Logging & { lines: s
   return { ...createLogging({ clock, sink, level }), lines };
 };
 
+/** An app that can be asked without a socket. */
+export interface TestedApp extends HttpApp {
+  readonly inject: (options: InjectOptions) => Promise<Response>;
+}
+
+export const createTestedApp = (options: HttpAppOptions): TestedApp => {
+  const app = createHttpApp(options);
+  return { ...app, inject: async (request) => inject(app.handle, request) };
+};
+
 /** An app over `routes`, with a log to read and metrics to ask. */
 export const testApp = (
   routes: readonly Route[],
   options: Partial<HttpAppOptions> = {},
-): { app: HttpApp; lines: string[]; metrics: Metrics; clock: TestClock } => {
+): { app: TestedApp; lines: string[]; metrics: Metrics; clock: TestClock } => {
   const clock = testClock();
   const logging = testLogging(clock);
   const metrics = createMetrics();
-  const app = createHttpApp({ routes, clock, logging, metrics, serverHeader: 'Myelin/test', ...options });
+  const app = createTestedApp({ routes, clock, logging, metrics, serverHeader: 'Myelin/test', ...options });
   return { app, lines: logging.lines, metrics, clock };
 };

@@ -1,7 +1,7 @@
-import type { TSchema } from 'typebox';
-import { IsOptional } from 'typebox';
 import type { MatrixError } from '#src/protocol/errors.ts';
 import { badJson, invalidParam, missingParam } from '#src/protocol/errors.ts';
+import { compile } from '#src/platform/schema.ts';
+import type { Checker, Schema, Violation } from '#src/platform/schema.ts';
 import type { IncomingRequest, Route } from './route.ts';
 
 /** What a route's schemas do to a request. */
@@ -12,18 +12,6 @@ export interface Checks {
   readonly body: (value: unknown) => void;
   /** A request without a body counts as `{}`. */
   readonly isBodyOptional: boolean;
-}
-
-interface Violation {
-  readonly keyword: string;
-  readonly instancePath: string;
-  readonly message: string;
-  readonly params: object;
-}
-
-interface Validator {
-  Check(value: unknown): boolean;
-  Errors(value: unknown): Violation[];
 }
 
 /** `/content/a~1b` → `content.a/b` */
@@ -102,43 +90,40 @@ const toBoolean: Convert = (name, value) => {
 
 const toText: Convert = (_name, value) => first(value);
 
-const SCALARS: ReadonlyMap<unknown, Convert> = new Map([
+const SCALARS: ReadonlyMap<string | undefined, Convert> = new Map([
   ['integer', toInteger],
   ['number', toNumber],
   ['boolean', toBoolean],
 ]);
 
-const converterFor = (schema: TSchema): Convert => {
-  const { type, items } = schema as { type?: unknown; items?: TSchema };
+const converterFor = ({ type, items }: Schema): Convert => {
   if (type !== 'array') return SCALARS.get(type) ?? toText;
   const each = items === undefined ? toText : converterFor(items);
   return (name, value) => (typeof value === 'string' ? [value] : value).map((one) => each(name, one));
 };
 
-const queryCheck = (schema: TSchema, validator: Validator): Checks['query'] => {
-  const properties = Object.entries((schema as { properties?: Readonly<Record<string, TSchema>> }).properties ?? {});
-  const converters = properties.map(([name, property]) => [name, converterFor(property)] as const);
+const queryCheck = (schema: Schema, checker: Checker): Checks['query'] => {
+  const converters = Object.entries(schema.properties ?? {}).map(([name, property]) => [name, converterFor(property)] as const);
   return (raw) => {
     const query: Record<string, unknown> = {};
     for (const [name, convert] of converters) {
       const value = raw[name];
       if (value !== undefined) query[name] = convert(name, value);
     }
-    if (!validator.Check(query)) throw explain(validator.Errors(query), QUERY);
+    if (!checker.check(query)) throw explain(checker.violations(query), QUERY);
     return query;
   };
 };
 
-/** Compiles a route's schemas. The compiler is loaded with the first of them: it costs more to load than most starts need. */
+/** Compiles a route's schemas. */
 export const compileChecks = async (route: Route): Promise<Checks> => {
-  const { Compile } = await import('typebox/compile');
-  const query = route.query === undefined ? undefined : queryCheck(route.query, Compile(route.query));
-  const body = route.body === undefined ? undefined : Compile(route.body);
+  const query = route.query === undefined ? undefined : queryCheck(route.query, await compile(route.query));
+  const body = route.body === undefined ? undefined : await compile(route.body);
   return {
     query: query ?? ((raw) => raw),
     body: (value) => {
-      if (body !== undefined && !body.Check(value)) throw explain(body.Errors(value), BODY);
+      if (body !== undefined && !body.check(value)) throw explain(body.violations(value), BODY);
     },
-    isBodyOptional: route.body !== undefined && IsOptional(route.body),
+    isBodyOptional: route.body?.isOptional === true,
   };
 };

@@ -1,6 +1,3 @@
-import { Registry } from 'prom-client';
-import type { Metric } from 'prom-client';
-
 /** Only goes up. */
 export interface Counter {
   inc(by?: number): void;
@@ -54,37 +51,46 @@ export const DEFAULT_BUCKETS: readonly number[] = [0.005, 0.01, 0.025, 0.05, 0.0
 export const MAX_SERIES = 2_000;
 const OVERFLOW = 'other';
 
-interface Value {
-  labels: Record<string, string | number>;
-  value: number;
-  metricName: string;
-}
-
 type Kind = 'counter' | 'gauge' | 'histogram';
 
-/** One family: its series in a map, given to the registry in the shape that prom-client's own metrics have. */
+/** One number of a series: what follows the family's name (`_sum`), a label of its own (`le="1"`), and the number. */
+interface Sample {
+  readonly suffix: '' | '_bucket' | '_sum' | '_count';
+  readonly label?: string;
+  readonly value: number;
+}
+
+const METRIC_NAME = /^[a-zA-Z_:][\w:]*$/;
+const LABEL_NAME = /^[a-zA-Z_]\w*$/;
+
+const escapeHelp = (text: string): string => text.replaceAll('\\', '\\\\').replaceAll('\n', '\\n');
+const labelText = (name: string, value: string): string => `${name}="${escapeHelp(value).replaceAll('"', '\\"')}"`;
+
+const numberText = (value: number): string => {
+  if (Number.isFinite(value)) return `${value}`;
+  return Number.isNaN(value) ? 'NaN' : value > 0 ? '+Inf' : '-Inf';
+};
+
+/** One family with its series, which it writes in Prometheus' text format. */
 class SeriesFamily<Series> {
   readonly name: string;
-  readonly help: string;
-  readonly type: Kind;
-  readonly aggregator = 'sum';
+  readonly kind: Kind;
   readonly labelNames: readonly string[];
-  readonly #series = new Map<string, { labels: Record<string, string>; series: Series }>();
+  readonly #help: string;
+  /** By their labels' values; each with its labels as they stand in the text. */
+  readonly #series = new Map<string, { labels: string; series: Series }>();
   readonly #create: () => Series;
-  readonly #values: (name: string, labels: Record<string, string>, series: Series) => Value[];
+  readonly #samples: (series: Series) => readonly Sample[];
 
-  constructor(
-    kind: Kind,
-    definition: Definition<readonly string[]>,
-    create: () => Series,
-    values: (name: string, labels: Record<string, string>, series: Series) => Value[],
-  ) {
+  constructor(kind: Kind, definition: Definition<readonly string[]>, create: () => Series, samples: (series: Series) => readonly Sample[]) {
     this.name = definition.name;
-    this.help = definition.help;
-    this.type = kind;
+    this.kind = kind;
     this.labelNames = definition.labels ?? [];
+    this.#help = definition.help;
     this.#create = create;
-    this.#values = values;
+    this.#samples = samples;
+    if (!METRIC_NAME.test(this.name)) throw new Error(`${this.name} cannot be the name of a metric`);
+    for (const label of this.labelNames) if (!LABEL_NAME.test(label)) throw new Error(`${label} cannot be a label of ${this.name}`);
     if (this.labelNames.length === 0) this.with();
   }
 
@@ -98,14 +104,19 @@ class SeriesFamily<Series> {
 
   #add(key: string, values: readonly string[]): Series {
     const series = this.#create();
-    this.#series.set(key, { labels: Object.fromEntries(this.labelNames.map((name, index) => [name, values[index] ?? ''])), series });
+    this.#series.set(key, { labels: this.labelNames.map((name, index) => labelText(name, values[index] ?? '')).join(), series });
     return series;
   }
 
-  /** Called by the registry. */
-  get(): Promise<{ name: string; help: string; type: Kind; aggregator: string; values: Value[] }> {
-    const values = [...this.#series.values()].flatMap(({ labels, series }) => this.#values(this.name, labels, series));
-    return Promise.resolve({ name: this.name, help: this.help, type: this.type, aggregator: this.aggregator, values });
+  text(): string {
+    let text = `# HELP ${this.name} ${escapeHelp(this.#help)}\n# TYPE ${this.name} ${this.kind}\n`;
+    for (const { labels, series } of this.#series.values()) {
+      for (const { suffix, label = '', value } of this.#samples(series)) {
+        const all = labels === '' || label === '' ? labels + label : `${labels},${label}`;
+        text += `${this.name}${suffix}${all === '' ? '' : `{${all}}`} ${numberText(value)}\n`;
+      }
+    }
+    return text;
   }
 }
 
@@ -142,21 +153,18 @@ class HistogramSeries implements Histogram {
   }
 }
 
-const numberValues = (name: string, labels: Record<string, string>, series: NumberSeries): Value[] => [
-  { labels, value: series.value, metricName: name },
-];
+const numberSamples = ({ value }: NumberSeries): readonly Sample[] => [{ suffix: '', value }];
 
-const histogramValues = (name: string, labels: Record<string, string>, series: HistogramSeries): Value[] => {
+const histogramSamples = ({ bounds, counts, sum }: HistogramSeries): readonly Sample[] => {
   let total = 0;
-  const buckets = series.counts.map((count, index) => {
+  const buckets = counts.map((count, index): Sample => {
     total += count;
-    return { labels: { ...labels, le: series.bounds[index] ?? '+Inf' }, value: total, metricName: `${name}_bucket` };
+    return { suffix: '_bucket', label: labelText('le', numberText(bounds[index] ?? Number.POSITIVE_INFINITY)), value: total };
   });
-  return [...buckets, { labels, value: series.sum, metricName: `${name}_sum` }, { labels, value: total, metricName: `${name}_count` }];
+  return [...buckets, { suffix: '_sum', value: sum }, { suffix: '_count', value: total }];
 };
 
-/** Metrics in a registry of their own, or in the one given. */
-export const createMetrics = (registry: Registry = new Registry()): Metrics => {
+export const createMetrics = (): Metrics => {
   const collectors = new Set<() => void | Promise<void>>();
   const families = new Map<string, SeriesFamily<unknown>>();
 
@@ -164,27 +172,26 @@ export const createMetrics = (registry: Registry = new Registry()): Metrics => {
     kind: Kind,
     definition: Definition<readonly string[]>,
     create: () => Series,
-    values: (name: string, labels: Record<string, string>, series: Series) => Value[],
+    samples: (series: Series) => readonly Sample[],
   ): SeriesFamily<Series> => {
     const known = families.get(definition.name);
     if (known !== undefined) {
-      if (known.type !== kind || known.labelNames.join() !== (definition.labels ?? []).join()) {
+      if (known.kind !== kind || known.labelNames.join() !== (definition.labels ?? []).join()) {
         throw new Error(`metric ${definition.name} exists already with other labels or of another kind`);
       }
       return known as SeriesFamily<Series>;
     }
-    const made = new SeriesFamily(kind, definition, create, values);
+    const made = new SeriesFamily(kind, definition, create, samples);
     families.set(definition.name, made as SeriesFamily<unknown>);
-    registry.registerMetric(made as unknown as Metric);
     return made;
   };
 
   return {
-    counter: (definition) => family('counter', definition, () => new NumberSeries(), numberValues),
-    gauge: (definition) => family('gauge', definition, () => new NumberSeries(), numberValues),
+    counter: (definition) => family('counter', definition, () => new NumberSeries(), numberSamples),
+    gauge: (definition) => family('gauge', definition, () => new NumberSeries(), numberSamples),
     histogram: (definition) => {
       const buckets = definition.buckets ?? DEFAULT_BUCKETS;
-      return family('histogram', definition, () => new HistogramSeries(buckets), histogramValues);
+      return family('histogram', definition, () => new HistogramSeries(buckets), histogramSamples);
     },
     onScrape: (collect) => {
       collectors.add(collect);
@@ -194,8 +201,8 @@ export const createMetrics = (registry: Registry = new Registry()): Metrics => {
     },
     text: async () => {
       await Promise.all([...collectors].map(async (collect) => collect()));
-      return registry.metrics();
+      return [...families.values()].map((one) => one.text()).join('\n');
     },
-    contentType: registry.contentType,
+    contentType: 'text/plain; version=0.0.4; charset=utf-8',
   };
 };

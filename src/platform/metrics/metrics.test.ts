@@ -30,6 +30,46 @@ it('counts, gauges and histograms come out as Prometheus reads them', async () =
   }
 });
 
+it('help and odd numbers are written as the format wants them, each family after its HELP and TYPE', async () => {
+  const metrics = createMetrics();
+  const gauge = metrics.gauge({ name: 'odd', help: 'With \\ and\na "break".', labels: ['is'] });
+  for (const [name, value] of [
+    ['above', Number.POSITIVE_INFINITY],
+    ['below', Number.NEGATIVE_INFINITY],
+    ['none', Number.NaN],
+    ['small', 1e-7],
+  ] as const) {
+    gauge.with(name).set(value);
+  }
+  metrics
+    .histogram({ name: 'bare', help: 'Without labels.', buckets: [1] })
+    .with()
+    .observe(1);
+  assert.equal(
+    await metrics.text(),
+    String.raw`# HELP odd With \\ and\na "break".
+# TYPE odd gauge
+odd{is="above"} +Inf
+odd{is="below"} -Inf
+odd{is="none"} NaN
+odd{is="small"} 1e-7
+
+# HELP bare Without labels.
+# TYPE bare histogram
+bare_bucket{le="1"} 1
+bare_bucket{le="+Inf"} 1
+bare_sum 1
+bare_count 1
+`,
+  );
+});
+
+it('names that the format does not allow are refused', () => {
+  const metrics = createMetrics();
+  assert.throws(() => metrics.counter({ name: 'a-b', help: '' }), /cannot be the name/);
+  assert.throws(() => metrics.counter({ name: 'a', help: '', labels: ['b:c'] }), /cannot be a label/);
+});
+
 it('a name is one metric, whoever asks for it, and never two kinds', () => {
   const metrics = createMetrics();
   const labels = ['a'] as const;

@@ -23,7 +23,9 @@ export const cachingKeys = {
       cache_entry_ttl: key(duration('30m'), 'After which time.'),
       expiry_time: key(duration(), 'The old name of `cache_entry_ttl`.'),
       track_memory_usage: key(boolean(false), 'Whether the memory of each cache is measured.'),
-      sync_response_cache_duration: key(duration('2m'), 'How long answers to /sync are kept in case the client asks again.'),
+      sync_response_cache_duration: key(duration('2m'), 'How long answers to /sync are kept in case the client asks again.', {
+        acts: true,
+      }),
       cache_autotuning: key(autotuning, 'Shrinking caches when memory runs short.'),
     }),
     'What is kept in memory. Read again on SIGHUP.',

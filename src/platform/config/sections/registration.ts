@@ -112,6 +112,7 @@ export const registrationKeys = {
       token_timeout: key(duration('5m'), 'How long the token is valid.'),
     }),
     'Making a token with which another device of the user can log in.',
+    { acts: true },
   ),
   auto_accept_invites: key(
     block({

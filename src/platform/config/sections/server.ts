@@ -154,7 +154,7 @@ export const serverKeys = {
     }),
     'Types of users.',
   ),
-  exclude_rooms_from_sync: key(list(roomId()), 'Rooms that no client sees in sync.'),
+  exclude_rooms_from_sync: key(list(roomId()), 'Rooms that no client sees in sync.', { acts: true }),
   exclude_rooms_from_presence: key(list(roomId()), 'Rooms whose members do not see each other online because of it.'),
   web_client: key(ignored('Synapse brings no web client; see web_client_location'), 'A relic.'),
   enable_group_creation: key(ignored('groups were removed from Matrix in favour of spaces'), 'A relic.'),

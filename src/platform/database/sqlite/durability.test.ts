@@ -8,11 +8,11 @@ import { createInterface } from 'node:readline';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import pino from 'pino';
 import { systemClock } from '#src/platform/clock.ts';
 import { openDatabase } from '#src/platform/database/index.ts';
 import { sql } from '#src/platform/database/sql.ts';
 import type { Database } from '#src/platform/database/types.ts';
+import { testLogging } from '#src/platform/http/testing.ts';
 import { silent, withBothDatabases } from '#test/support/databases.ts';
 
 const CHILD = fileURLToPath(new URL('../../../../test/support/database-child.ts', import.meta.url));
@@ -301,14 +301,13 @@ inFolder('without room on the disk, writes fail by the name of the file and go o
 withBothDatabases(
   'a slow statement is logged with the name of its transaction',
   async (_t, open) => {
-    const logged: string[] = [];
-    const logger = pino({ level: 'warn' }, { write: (line: string) => void logged.push(line) });
-    const database = await open({ logger });
+    const { named, lines: logged } = testLogging(systemClock, 'warning');
+    const database = await open({ logger: named('synapse.storage') });
     await database.write('count far', (tx) =>
       tx.all(sql`WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000) SELECT count(*) AS n FROM n`),
     );
     assert.equal(logged.length, 1);
-    assert.match(logged[0] ?? '', /"transaction":"count far".*WITH RECURSIVE/);
+    assert.match(logged[0] ?? '', / transaction=count far .*WITH RECURSIVE/);
   },
   { only: 'sqlite' },
 );

@@ -19,15 +19,15 @@ export const syncFolder = (path: string): void => {
   }
 };
 
+const ZEROS = new Uint8Array(65_536);
+
 /**
  * Makes the log as long as it may become, with zeros behind what it holds. SQLite takes them for the end of the log. A sync
  * after a write inside a file costs half of one that makes the file longer too, since no metadata has to go along.
  */
 const lengthen = (fd: number, bytes: number): void => {
-  const { size } = fstatSync(fd);
-  if (size >= bytes) return;
   try {
-    writeSync(fd, Buffer.alloc(bytes - size), 0, bytes - size, size);
+    for (let { size } = fstatSync(fd); size < bytes;) size += writeSync(fd, ZEROS, 0, Math.min(ZEROS.length, bytes - size), size);
   } catch {
     // A full disk must not keep the database from opening: only the speed is lost.
   }
