@@ -4,7 +4,7 @@ import type { Passwords } from '#src/platform/crypto/passwords.ts';
 import type { Strings } from '#src/platform/database/strings.ts';
 import type { Database, Transaction } from '#src/platform/database/types.ts';
 import { createRateLimiter } from '#src/platform/http/rate-limits.ts';
-import type { RateLimiter, RateLimitSettings } from '#src/platform/http/rate-limits.ts';
+import type { RateLimiter, RateLimiters, RateLimitSettings } from '#src/platform/http/rate-limits.ts';
 import type { Route } from '#src/platform/http/route.ts';
 import type { Logger } from '#src/platform/logging/index.ts';
 import type { Random } from '#src/platform/random.ts';
@@ -23,6 +23,8 @@ import type { Parting } from '#src/accounts/parting.ts';
 import { createPassingTokens } from '#src/accounts/passing-tokens.ts';
 import { createChangePassword, createConfirm } from '#src/accounts/password-change.ts';
 import type { Confirm } from '#src/accounts/password-change.ts';
+import { createResetPassword } from '#src/accounts/password-reset.ts';
+import type { ResetPassword } from '#src/accounts/password-reset.ts';
 import { createRefresh } from '#src/accounts/refresh.ts';
 import { createRegistration } from '#src/accounts/registration.ts';
 import { createRegistrationTokens } from '#src/accounts/registration-tokens.ts';
@@ -39,7 +41,6 @@ export type { Confirm } from '#src/accounts/password-change.ts';
 export type { LeaveRooms } from '#src/accounts/parting.ts';
 export type { AccountAccess } from '#src/accounts/access.ts';
 export type { DevicePort, DeviceSeen, Job, ProfilePort, Requester, User } from '#src/accounts/types.ts';
-export { registrationMac } from '#src/accounts/shared-secret.ts';
 
 export interface Accounts {
   readonly access: AccountAccess;
@@ -48,6 +49,8 @@ export interface Accounts {
   readonly find: (userId: string) => Promise<User | undefined>;
   /** Asks a user who is logged in for the password, before what cannot be undone. */
   readonly confirm: Confirm;
+  /** Gives a user a new password in the name of an administrator. */
+  readonly resetPassword: ResetPassword;
   /** Ends a user's sessions on these devices; the devices are the caller's to delete. */
   readonly endSessionsOn: (tx: Transaction, userNum: number, deviceIds: readonly string[]) => Promise<void>;
   /** Where each of a user's devices was last seen, by device id. */
@@ -69,6 +72,7 @@ export interface AccountDependencies {
   config: Config;
   log: Logger;
   passwords: Passwords;
+  limiters: RateLimiters;
   devices: DevicePort;
   profiles: ProfilePort;
   onDeactivated: OnDeactivated;
@@ -84,14 +88,11 @@ const LOGIN_TOKENS: RateLimitSettings = { per_second: 1 / 60, burst_count: 1 };
 
 const MINUTE_MS = 60_000;
 
-/** Users, their sessions, and how they register and log in. */
-export const createAccounts = (dependencies: AccountDependencies): Accounts => {
-  const { database, clock, random, config, log, clientWellKnown } = dependencies;
-  const limiter = (key: string, settings: RateLimitSettings): RateLimiter => createRateLimiter({ clock, key, settings });
-
+/** What accounts are made of, put together. */
+const assemble = (dependencies: AccountDependencies) => {
+  const { database, clock, random, config, log, limiters } = dependencies;
   const requesters = createRequesters({ database, clock, serverName: config.server_name });
   const lastSeen = createLastSeen({ database, clock, config, log });
-  const access = createAccess(requesters, lastSeen.note);
   const sessions = createSessions({ ...dependencies, requesters });
   const users = createUsers({ ...dependencies, sessions });
   const registrationTokens = createRegistrationTokens({ database, clock, random });
@@ -101,9 +102,9 @@ export const createAccounts = (dependencies: AccountDependencies): Accounts => {
     users,
     passingTokens,
     limiters: {
-      byAddress: limiter('rc_login.address', config.rc_login.address),
-      byAccount: limiter('rc_login.account', config.rc_login.account),
-      failedAttempts: limiter('rc_login.failed_attempts', config.rc_login.failed_attempts),
+      byAddress: limiters.of('rc_login.address'),
+      byAccount: limiters.of('rc_login.account'),
+      failedAttempts: limiters.of('rc_login.failed_attempts'),
     },
   });
   const interactive = createInteractiveAuth({
@@ -114,43 +115,63 @@ export const createAccounts = (dependencies: AccountDependencies): Accounts => {
   });
   const confirm = createConfirm({ interactive, login, users });
   const parting = createParting(dependencies);
-  const deactivate = createDeactivate({ ...dependencies, sessions, parting });
-  const registration = createRegistration({
-    ...dependencies,
+  return {
+    access: createAccess(requesters, lastSeen.note),
+    lastSeen,
+    sessions,
     users,
-    requesters,
-    interactive,
     registrationTokens,
-    limiter: limiter('rc_registration', config.rc_registration),
-  });
+    passingTokens,
+    login,
+    interactive,
+    confirm,
+    parting,
+    deactivate: createDeactivate({ ...dependencies, sessions, parting }),
+    registration: createRegistration({
+      ...dependencies,
+      users,
+      requesters,
+      interactive,
+      registrationTokens,
+      limiter: limiters.of('rc_registration'),
+    }),
+    sharedSecret: createSharedSecretRegistration({ ...dependencies, users }),
+    changePassword: createChangePassword({ ...dependencies, confirm, interactive, sessions }),
+    resetPassword: createResetPassword({ ...dependencies, sessions }),
+    refresh: createRefresh({ ...dependencies, requesters }),
+  };
+};
 
+const routesOf = ({ clock, config, limiters, clientWellKnown }: AccountDependencies, parts: ReturnType<typeof assemble>): Route[] => {
+  const limiter = (key: string, settings: RateLimitSettings): RateLimiter => createRateLimiter({ clock, key, settings });
+  return [
+    ...identityRoutes({
+      ...parts,
+      config,
+      clientWellKnown,
+      limiters: {
+        available: limiter('register/available', AVAILABLE),
+        tokenValidity: limiters.of('rc_registration_token_validity'),
+      },
+    }),
+    ...tokenRoutes({ ...parts, config, limiter: limiter('login/get_token', LOGIN_TOKENS) }),
+    ...accountRoutes({ ...parts, config }),
+  ];
+};
+
+/** Users, their sessions, and how they register and log in. */
+export const createAccounts = (dependencies: AccountDependencies): Accounts => {
+  const parts = assemble(dependencies);
+  const { access, users, sessions, interactive, passingTokens, parting, lastSeen } = parts;
   return {
     access,
-    routes: [
-      ...identityRoutes({
-        access,
-        config,
-        registration,
-        registrationTokens,
-        sharedSecret: createSharedSecretRegistration({ ...dependencies, users }),
-        login,
-        sessions,
-        changePassword: createChangePassword({ ...dependencies, confirm, interactive, sessions }),
-        refresh: createRefresh({ ...dependencies, requesters }),
-        clientWellKnown,
-        limiters: {
-          available: limiter('register/available', AVAILABLE),
-          tokenValidity: limiter('rc_registration_token_validity', config.rc_registration_token_validity),
-        },
-      }),
-      ...tokenRoutes({ access, config, confirm, passingTokens, limiter: limiter('login/get_token', LOGIN_TOKENS) }),
-      ...accountRoutes({ access, config, confirm, deactivate, registration }),
-    ],
+    routes: routesOf(dependencies, parts),
     find: users.find,
-    confirm,
+    confirm: parts.confirm,
+    resetPassword: parts.resetPassword,
     endSessionsOn: sessions.endOnDevices,
     devicesSeen: lastSeen.devicesOf,
-    createRegistrationToken: registrationTokens.create,
+    createRegistrationToken: parts.registrationTokens.create,
     parting,
     jobs: [
       { name: 'let deactivated users leave', everyMs: 10 * MINUTE_MS, run: async () => parting.wake() },

@@ -3,7 +3,7 @@ import type { Config } from '#src/platform/config/index.ts';
 import type { Database } from '#src/platform/database/types.ts';
 import type { IncomingRequest } from '#src/platform/http/route.ts';
 import type { Logger } from '#src/platform/logging/index.ts';
-import { LRUCache } from 'lru-cache';
+import { entryCache } from '#src/platform/cache/index.ts';
 import { deleteOldClientIps, putClientIp, readClientIps } from '#src/accounts/store/client-ips.ts';
 import type { ClientIpRow } from '#src/accounts/store/client-ips.ts';
 import type { DeviceSeen, Requester } from '#src/accounts/types.ts';
@@ -39,7 +39,7 @@ export const createLastSeen = ({
   config: Pick<Config, 'user_ips_max_age'>;
   log: Logger;
 }): LastSeen => {
-  const written = new LRUCache<string, number>({ max: MAX_REMEMBERED });
+  const written = entryCache<string, number>(MAX_REMEMBERED);
   let noted = new Map<string, ClientIpRow>();
   let timer: NodeJS.Timeout | undefined;
 

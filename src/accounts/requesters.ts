@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache';
+import { entryCache } from '#src/platform/cache/index.ts';
 import { unknownToken } from '#src/protocol/errors.ts';
 import type { Clock } from '#src/platform/clock.ts';
 import type { Database } from '#src/platform/database/types.ts';
@@ -26,7 +26,7 @@ const keyOf = (hash: Uint8Array): string => Buffer.from(hash.buffer, hash.byteOf
 
 /** Answers who holds an access token, from a bounded cache before the database. */
 export const createRequesters = ({ database, clock, serverName }: { database: Database; clock: Clock; serverName: string }): Requesters => {
-  const cache = new LRUCache<string, Known>({ max: MAX_CACHED_TOKENS });
+  const cache = entryCache<string, Known>(MAX_CACHED_TOKENS);
   // A look-up that was on its way when tokens were forgotten may carry what is no longer true: it is not kept.
   let forgotten = 0;
 

@@ -14,7 +14,7 @@ const TIMEOUT_MS = 60_000;
  * One request to the administrator's own server. Its certificate is not checked: it is usually made for the public name, and asked by another.
  * @throws CommandError when there is no answer
  */
-export const askJson = (method: 'GET' | 'POST', url: string, body?: unknown): Promise<JsonAnswer> =>
+export const askJson = (method: 'GET' | 'POST', url: string, body?: unknown, accessToken?: string): Promise<JsonAnswer> =>
   new Promise((resolve, reject) => {
     const fail = (error: Error): void =>
       reject(new CommandError(`${url} cannot be reached: ${error.message === '' ? (error as NodeJS.ErrnoException).code : error.message}`));
@@ -22,7 +22,8 @@ export const askJson = (method: 'GET' | 'POST', url: string, body?: unknown): Pr
       reject(new CommandError(`${url} is not a URL`));
       return;
     }
-    const settings = { method, headers: { 'content-type': 'application/json' }, timeout: TIMEOUT_MS };
+    const headers = { 'content-type': 'application/json', ...(accessToken !== undefined && { authorization: `Bearer ${accessToken}` }) };
+    const settings = { method, headers, timeout: TIMEOUT_MS };
     const sent = url.startsWith('https:') ? tlsRequest(url, { ...settings, rejectUnauthorized: false }) : plainRequest(url, settings);
     sent.once('timeout', () => sent.destroy(new Error('no answer in time')));
     sent.once('error', fail);

@@ -14,6 +14,18 @@ const WORDS: Readonly<Record<string, Word>> = {
     summary: 'Make an account on the running server, for example that of the first administrator.',
     load: async () => (await import('#src/cli/register-user.ts')).registerUser,
   },
+  'reset-password': {
+    summary: 'Give a user of the running server a new password.',
+    load: async () => (await import('#src/cli/reset-password.ts')).resetPassword,
+  },
+  'list-sessions': {
+    summary: 'List the devices on which a user is logged in.',
+    load: async () => (await import('#src/cli/sessions.ts')).listSessions,
+  },
+  'drop-sessions': {
+    summary: 'Log a user out of devices.',
+    load: async () => (await import('#src/cli/sessions.ts')).dropSessions,
+  },
   doctor: { summary: 'Check the configuration and what it refers to.', load: async () => (await import('#src/cli/doctor.ts')).doctor },
   'hash-password': {
     summary: 'Print the hash of a password, as the database holds it.',

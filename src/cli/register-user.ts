@@ -1,12 +1,13 @@
 import { createHmac } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { userInfo } from 'node:os';
+import { checked, localUrl } from '#src/cli/admin-session.ts';
 import { readArguments } from '#src/cli/arguments.ts';
 import { helpText, type Command } from '#src/cli/command.ts';
 import { defaultConfigPath } from '#src/cli/generate.ts';
-import { askJson, type JsonAnswer } from '#src/cli/http.ts';
+import { askJson } from '#src/cli/http.ts';
 import { askNewPassword, CommandError, UsageError, type Io } from '#src/cli/io.ts';
-import { loadConfig, type Config } from '#src/platform/config/index.ts';
+import { loadConfig } from '#src/platform/config/index.ts';
 
 const options = {
   user: { type: 'string', short: 'u', value: 'NAME', help: 'The local part of the user id; else it is asked for.' },
@@ -30,23 +31,6 @@ interface NewUser {
   readonly isAdmin: boolean;
   readonly userType: string | undefined;
 }
-
-/** Where the server listens for clients without TLS. */
-const localUrl = (config: Config | undefined, io: Io): string => {
-  const listener = config?.listeners.find(({ type, tls, port, resources }) => {
-    const servesClients = resources.some(({ names }) => names.includes('client'));
-    return type === 'http' && !tls && port !== undefined && servesClients;
-  });
-  if (listener?.port !== undefined) return `http://localhost:${String(listener.port)}`;
-  io.complain('The configuration has no plain listener for clients; trying http://localhost:8008');
-  return 'http://localhost:8008';
-};
-
-const checked = (answer: JsonAnswer): Readonly<Record<string, unknown>> => {
-  if (answer.status === 200) return answer.body;
-  const reason = typeof answer.body['error'] === 'string' ? `: ${answer.body['error']}` : '';
-  throw new CommandError(`The server answered ${String(answer.status)}${reason}`);
-};
 
 /** Registers with proof that one knows the secret. */
 const register = async (server: string, secret: string, user: NewUser): Promise<string> => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { createDevices, devicePort, deviceRoutes } from '#src/devices/index.ts';
+import { createDevices, createRemainingKeys, devicePort, deviceRoutes } from '#src/devices/index.ts';
 import { systemClock } from '#src/platform/clock.ts';
 import { sql } from '#src/platform/database/sql.ts';
 import type { Strings } from '#src/platform/database/strings.ts';
@@ -8,7 +8,7 @@ import { confirmed, createTestAccounts, onBothDatabases, OPEN, register } from '
 import type { Reply, TestAccounts } from '../../test/support/accounts.ts';
 
 const create = (database: Database, strings: Strings): TestAccounts => {
-  const port = devicePort({ clock: systemClock });
+  const port = devicePort({ clock: systemClock, remaining: createRemainingKeys(database) });
   return createTestAccounts(database, strings, OPEN, {
     devices: port,
     routes: (accounts) =>

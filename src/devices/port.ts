@@ -1,6 +1,7 @@
 import type { DevicePort } from '#src/accounts/index.ts';
 import type { Clock } from '#src/platform/clock.ts';
 import { MatrixError } from '#src/protocol/errors.ts';
+import type { RemainingKeys } from '#src/devices/remaining-keys.ts';
 import { deleteDevices, insertDevice, noteChangedList, readDevices } from '#src/devices/store.ts';
 
 const MAX_DISPLAY_NAME_LENGTH = 100;
@@ -13,9 +14,11 @@ export const checkDisplayName = (name: string | undefined): void => {
 };
 
 /** What accounts, which live below, are handed: devices come with a session and go with it. */
-export const devicePort = ({ clock }: { clock: Clock }): DevicePort => {
+export const devicePort = ({ clock, remaining }: { clock: Clock; remaining: Pick<RemainingKeys, 'forget'> }): DevicePort => {
   const remove: DevicePort['remove'] = async (tx, userNum, deviceIds) => {
-    if (deviceIds.length > 0 && (await deleteDevices(tx, userNum, deviceIds)) > 0) await noteChangedList(tx, userNum);
+    if (deviceIds.length === 0 || (await deleteDevices(tx, userNum, deviceIds)) === 0) return;
+    await noteChangedList(tx, userNum);
+    tx.onCommit(() => remaining.forget(userNum, deviceIds));
   };
   return {
     add: (tx, { userNum, deviceId, displayName }) => {

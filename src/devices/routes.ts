@@ -1,4 +1,4 @@
-import Type from 'typebox';
+import { Type } from '#src/platform/schema.ts';
 import type { AccountAccess, Confirm, Requester } from '#src/accounts/index.ts';
 import { Answer, client, route } from '#src/platform/http/route.ts';
 import type { IncomingRequest, Route } from '#src/platform/http/route.ts';

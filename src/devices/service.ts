@@ -1,6 +1,6 @@
 import type { Accounts, DevicePort, DeviceSeen } from '#src/accounts/index.ts';
 import type { Database } from '#src/platform/database/types.ts';
-import { notFound } from '#src/protocol/errors.ts';
+import { invalidParam, notFound } from '#src/protocol/errors.ts';
 import { checkDisplayName } from '#src/devices/port.ts';
 import { noteChangedList, readDevices, setDisplayName } from '#src/devices/store.ts';
 
@@ -53,6 +53,8 @@ export const createDevices = ({
     },
     rename: async (userNum, deviceId, name) => {
       checkDisplayName(name);
+      if (name.includes('\0')) throw invalidParam('Null bytes are not allowed');
+      if (deviceId.includes('\0')) throw notFound('No device found');
       await database.write('name device', async (tx) => {
         if (!(await setDisplayName(tx, userNum, deviceId, name))) throw notFound('No device found');
         await noteChangedList(tx, userNum);
@@ -60,8 +62,10 @@ export const createDevices = ({
     },
     remove: (userNum, deviceIds) =>
       database.write('delete devices', async (tx) => {
-        await accounts.endSessionsOn(tx, userNum, deviceIds);
-        await port.remove(tx, userNum, deviceIds);
+        // No device has a null byte in its id, and not every database could be asked for it.
+        const ids = deviceIds.filter((deviceId) => !deviceId.includes('\0'));
+        await accounts.endSessionsOn(tx, userNum, ids);
+        await port.remove(tx, userNum, ids);
       }),
   };
 };

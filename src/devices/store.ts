@@ -31,6 +31,12 @@ export const setDisplayName = async (tx: Transaction, userNum: number, deviceId:
   return changed === 1;
 };
 
+/** Whether a device is there. */
+export const hasDevice = async (reader: Reader, userNum: number, deviceId: string): Promise<boolean> => {
+  const row = await reader.one(sql`SELECT device_id FROM devices WHERE user_num = ${userNum} AND device_id = ${deviceId}`);
+  return row !== undefined;
+};
+
 /** A user's devices, by id. */
 export const readDevices = (reader: Reader, userNum: number): Promise<DeviceRow[]> =>
   reader.all<DeviceRow>(sql`SELECT device_id, display_name, created_ts FROM devices WHERE user_num = ${userNum} ORDER BY device_id`);

@@ -1,5 +1,6 @@
-import type { TSchema } from 'typebox';
 import { badJson, notJson } from '#src/protocol/errors.ts';
+import { compile } from '#src/platform/schema.ts';
+import type { Checker } from '#src/platform/schema.ts';
 import { RoomEventFilterJson, SyncFilterJson } from '#src/filters/schema.ts';
 
 /** What of a room's events somebody wants to see. What is undefined does not restrict. */
@@ -129,23 +130,13 @@ const allowsRelation = ({ relTypes, notRelTypes }: RoomEventFilter, content: Rea
   return !notRelTypes.has(relType) && (relTypes === undefined || relTypes.has(relType));
 };
 
-interface Validator {
-  readonly Check: (value: unknown) => boolean;
-  readonly Errors: (value: unknown) => readonly { instancePath: string; message: string }[];
-}
+let syncFilterChecker: Promise<Checker> | undefined;
+let roomEventFilterChecker: Promise<Checker> | undefined;
 
-const compile = async (schema: TSchema): Promise<Validator> => {
-  const { Compile } = await import('typebox/compile');
-  return Compile(schema);
-};
-
-let syncFilterValidator: Promise<Validator> | undefined;
-let roomEventFilterValidator: Promise<Validator> | undefined;
-
-const checked = async <Json>(validator: Promise<Validator>, json: unknown): Promise<Json> => {
-  const compiled = await validator;
-  if (compiled.Check(json)) return json as Json;
-  const [first] = compiled.Errors(json);
+const checked = async <Json>(checker: Promise<Checker>, json: unknown): Promise<Json> => {
+  const { check, violations } = await checker;
+  if (check(json)) return json as Json;
+  const [first] = violations(json);
   throw badJson(`Invalid filter: ${first?.instancePath.slice(0, 100) ?? ''} ${first?.message.slice(0, 100) ?? ''}`);
 };
 
@@ -159,8 +150,8 @@ const parseJson = (text: string): unknown => {
 
 /** Makes a filter of the JSON of one, which is checked first; throws `M_BAD_JSON`. Timelines are limited to `maxTimelineLimit`. */
 export const syncFilterOf = async (json: unknown, maxTimelineLimit: number): Promise<SyncFilter> => {
-  syncFilterValidator ??= compile(SyncFilterJson);
-  const filter = await checked<SyncFilterJson>(syncFilterValidator, json);
+  syncFilterChecker ??= compile(SyncFilterJson);
+  const filter = await checked<SyncFilterJson>(syncFilterChecker, json);
   const { room = {} } = filter;
   const timeline = roomEventFilter(room.timeline ?? {});
   const { limit } = timeline;
@@ -185,6 +176,6 @@ export const parseSyncFilter = async (text: string, maxTimelineLimit: number): P
 
 /** A room event filter from its text, as `/messages?filter={…}` has it; throws `M_NOT_JSON` or `M_BAD_JSON`. */
 export const parseRoomEventFilter = async (text: string): Promise<RoomEventFilter> => {
-  roomEventFilterValidator ??= compile(RoomEventFilterJson);
-  return roomEventFilter(await checked<RoomEventFilterJson>(roomEventFilterValidator, parseJson(text)));
+  roomEventFilterChecker ??= compile(RoomEventFilterJson);
+  return roomEventFilter(await checked<RoomEventFilterJson>(roomEventFilterChecker, parseJson(text)));
 };

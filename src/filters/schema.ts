@@ -1,5 +1,5 @@
-import Type from 'typebox';
-import type { Static } from 'typebox';
+import { Type } from '#src/platform/schema.ts';
+import type { Static } from '#src/platform/schema.ts';
 
 const Strings = Type.Array(Type.String());
 const UserIds = Type.Array(Type.String({ pattern: '^@[^:]*:.+$' }));

@@ -4,8 +4,8 @@ import type { AccountAccess, Requester } from '#src/accounts/index.ts';
 import { systemClock } from '#src/platform/clock.ts';
 import { testConfig } from '#src/platform/config/index.ts';
 import type { Access } from '#src/platform/http/route.ts';
-import { createHttpApp } from '#src/platform/http/server.ts';
-import type { HttpApp } from '#src/platform/http/server.ts';
+import { createTestedApp } from '#src/platform/http/testing.ts';
+import type { TestedApp } from '#src/platform/http/testing.ts';
 import { createLogging } from '#src/platform/logging/index.ts';
 import { createMetrics } from '#src/platform/metrics/index.ts';
 import { serverInfoRoutes } from '#src/server-info/index.ts';
@@ -67,10 +67,10 @@ const ALICE: Requester = { userId: '@alice:test', userNum: 1, deviceId: 'D', ses
 const alice: Access<Requester> = { identify: () => Promise.resolve(ALICE) };
 const access: AccountAccess = { user: alice, guest: alice, admin: alice, optional: alice };
 
-const serve = (settings: object = {}): HttpApp => {
+const serve = (settings: object = {}): TestedApp => {
   const logging = createLogging({ clock: systemClock, sink: { write: () => undefined, flush: () => undefined, close: () => undefined } });
   const routes = serverInfoRoutes({ access, clock: systemClock, config: testConfig(settings), serverVersion: '1.2.3' });
-  return createHttpApp({ routes, clock: systemClock, logging, metrics: createMetrics(), serverHeader: 'test' });
+  return createTestedApp({ routes, clock: systemClock, logging, metrics: createMetrics(), serverHeader: 'test' });
 };
 
 test('the root leads to the page, or to a web client', async () => {

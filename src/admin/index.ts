@@ -1,0 +1,1 @@
+export { adminRoutes } from '#src/admin/routes.ts';

@@ -1,0 +1,3 @@
+export { deviceListRoutes } from '#src/device-lists/routes.ts';
+export { createDeviceLists } from '#src/device-lists/service.ts';
+export type { DeviceLists } from '#src/device-lists/service.ts';

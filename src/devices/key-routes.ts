@@ -1,0 +1,51 @@
+import { Type, type Schema } from '#src/platform/schema.ts';
+import type { AccountAccess } from '#src/accounts/index.ts';
+import { client, route } from '#src/platform/http/route.ts';
+import type { Route } from '#src/platform/http/route.ts';
+import { notFound } from '#src/protocol/errors.ts';
+import type { DeviceKeys } from '#src/devices/keys.ts';
+import { KeyUpload } from '#src/devices/key-upload.ts';
+
+const VERSIONS = ['v3', 'r0', 'unstable'];
+
+/** Enough for all members of a large room at once. */
+const MAX_USERS = 5000;
+
+const byUser = <T extends Schema>(schema: T) => Type.Record(Type.String(), schema, { maxProperties: MAX_USERS });
+
+/** Uploading, asking for and claiming the keys of devices (client-server API, "End-to-End Encryption"). */
+export const keyRoutes = ({ access, keys }: { access: Pick<AccountAccess, 'guest' | 'user'>; keys: DeviceKeys }): Route[] => [
+  route({
+    method: 'POST',
+    path: client('/keys/upload', VERSIONS),
+    access: access.guest,
+    body: KeyUpload,
+    handle: async ({ caller, body }) => ({ one_time_key_counts: await keys.upload(caller, body) }),
+  }),
+  route({
+    method: 'POST',
+    path: client('/keys/query', VERSIONS),
+    access: access.guest,
+    body: Type.Object({ device_keys: byUser(Type.Array(Type.String())) }),
+    handle: async ({ body }) => {
+      const { found, failures } = await keys.query(body.device_keys);
+      return { device_keys: found, failures, master_keys: {}, self_signing_keys: {}, user_signing_keys: {} };
+    },
+  }),
+  route({
+    method: 'POST',
+    path: client('/keys/claim', VERSIONS),
+    access: access.guest,
+    body: Type.Object({ one_time_keys: byUser(Type.Record(Type.String(), Type.String())) }),
+    handle: async ({ body }) => {
+      const { found, failures } = await keys.claim(body.one_time_keys);
+      return { one_time_keys: found, failures };
+    },
+  }),
+  route({
+    method: 'GET',
+    path: client('/room_keys/version', VERSIONS),
+    access: access.user,
+    handle: () => Promise.reject(notFound('No backup found')),
+  }),
+];

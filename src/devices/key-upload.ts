@@ -1,0 +1,50 @@
+import { Type, type Schema } from '#src/platform/schema.ts';
+import type { Static } from '#src/platform/schema.ts';
+import { canonicalJson } from '#src/protocol/canonical-json.ts';
+import { badJson } from '#src/protocol/errors.ts';
+import type { KeyRow } from '#src/devices/key-store.ts';
+
+const Texts = Type.Record(Type.String(), Type.String());
+const OrNothing = <T extends Schema>(schema: T) => Type.Optional(Type.Union([schema, Type.Null()]));
+
+const DeviceKeysJson = Type.Object({
+  user_id: Type.String(),
+  device_id: Type.String(),
+  algorithms: Type.Array(Type.String()),
+  keys: Texts,
+  signatures: Type.Record(Type.String(), Texts),
+});
+
+/** A key alone, or signed; what is in a signed one is for clients to judge. */
+const KeysJson = Type.Record(Type.String(), Type.Union([Type.String(), Type.Object({ key: Type.String() })]));
+
+/** The body of `POST /keys/upload`. */
+export const KeyUpload = Type.Object({
+  device_keys: OrNothing(DeviceKeysJson),
+  one_time_keys: OrNothing(KeysJson),
+  fallback_keys: OrNothing(KeysJson),
+});
+export type KeyUpload = Static<typeof KeyUpload>;
+
+const MAX_NAME_LENGTH = 255;
+/** `<algorithm>:<key id>`, in visible letters. */
+const KEY_NAME = /^([\x21-\x39\x3b-\x7e]+):([\x21-\x39\x3b-\x7e]+)$/;
+
+/** The keys by the parts of their names. Throws `M_BAD_JSON` for a name of another form. */
+export const keyRows = (keys: Static<typeof KeysJson>, field: string): KeyRow[] =>
+  Object.entries(keys).map(([name, key]) => {
+    const [, algorithm, keyId] = name.length > MAX_NAME_LENGTH ? [] : (KEY_NAME.exec(name) ?? []);
+    if (algorithm === undefined || keyId === undefined) {
+      throw badJson(`Invalid ${field} key '${name.slice(0, 64)}'. Expected "<algorithm>:<key_id>".`);
+    }
+    return { algorithm, key_id: keyId, json: canonicalJson(key) };
+  });
+
+/** The text to store of what a device says of itself. Throws `M_BAD_JSON` where it speaks of another device. */
+export const deviceKeysText = (keys: Static<typeof DeviceKeysJson>, owner: { userId: string; deviceId: string }): string => {
+  if (keys.user_id !== owner.userId) throw badJson('The `user_id` in `device_keys` is not that of the authenticated user');
+  if (keys.device_id !== owner.deviceId) throw badJson('The `device_id` in `device_keys` is not that of the authenticated device');
+  // What servers add is not the device's to say.
+  const { unsigned: _, ...signed } = keys as typeof keys & { unsigned?: unknown };
+  return canonicalJson(signed);
+};

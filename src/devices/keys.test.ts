@@ -1,0 +1,149 @@
+import assert from 'node:assert/strict';
+import { createDeviceKeys, createRemainingKeys, devicePort, keyRoutes } from '#src/devices/index.ts';
+import { systemClock } from '#src/platform/clock.ts';
+import { sql } from '#src/platform/database/sql.ts';
+import type { Strings } from '#src/platform/database/strings.ts';
+import type { Database } from '#src/platform/database/types.ts';
+import { createTestAccounts, onBothDatabases, OPEN, register } from '../../test/support/accounts.ts';
+import type { Reply, TestAccounts } from '../../test/support/accounts.ts';
+
+const errorOf = ({ status, body }: Reply): string => `${String(status)} ${String(body['errcode'])}`;
+
+interface World extends TestAccounts {
+  /** What a sync of the device would say. */
+  readonly remaining: (userId: string, deviceId: string) => Promise<unknown>;
+}
+
+const create = (database: Database, strings: Strings): World => {
+  const remaining = createRemainingKeys(database);
+  const accounts = createTestAccounts(database, strings, OPEN, {
+    devices: devicePort({ clock: systemClock, remaining }),
+    routes: ({ access }, clock) =>
+      keyRoutes({ access, keys: createDeviceKeys({ database, strings, clock, serverName: 'test', remaining }) }),
+  });
+  return { ...accounts, remaining: async (userId, deviceId) => remaining.of((await strings.numOf(userId)) ?? 0, deviceId) };
+};
+
+const deviceKeys = (userId: string, deviceId: string, more: object = {}): object => ({
+  user_id: userId,
+  device_id: deviceId,
+  algorithms: ['m.megolm.v1.aes-sha2'],
+  keys: { [`ed25519:${deviceId}`]: 'key' },
+  signatures: { [userId]: { [`ed25519:${deviceId}`]: 'signature' } },
+  ...more,
+});
+
+const signed = (key: string, more: object = {}): object => ({ key, signatures: { '@alice:test': { 'ed25519:PHONE': 'sig' } }, ...more });
+
+const loginAs = async (world: World, name: string): Promise<(path: string, body: object) => Promise<Reply>> => {
+  const device = { device_id: 'PHONE', initial_device_display_name: `${name}'s phone` };
+  const { access_token: token } = (await register(world, name, device)).body;
+  return (path, body) => world.call('POST', `/keys/${path}`, body, token);
+};
+
+onBothDatabases('keys of devices are found by others', async (database, strings) => {
+  const world = create(database, strings);
+  const [alice, bob] = [await loginAs(world, 'alice'), await loginAs(world, 'bob')];
+  const before = database.positions.current('device_lists').min;
+  const keys = deviceKeys('@alice:test', 'PHONE', { unsigned: { device_display_name: 'not so' } });
+  assert.deepEqual((await alice('upload', { device_keys: keys })).body, { one_time_key_counts: { signed_curve25519: 0 } });
+  assert.equal(database.positions.current('device_lists').min, before + 1);
+  await alice('upload', { device_keys: keys });
+  assert.equal(database.positions.current('device_lists').min, before + 1, 'the same again changes nothing');
+
+  const all = { '@alice:test': [], '@bob:test': [], '@nobody:test': [], '@carl:elsewhere': [] };
+  const { body } = await bob('query', { device_keys: all });
+  const expected = { ...deviceKeys('@alice:test', 'PHONE'), unsigned: { device_display_name: "alice's phone" } };
+  assert.deepEqual(body['device_keys'], { '@alice:test': { PHONE: expected }, '@bob:test': {} });
+  assert.deepEqual(Object.keys(body['failures'] as object), ['elsewhere']);
+  const other = await bob('query', { device_keys: { '@alice:test': ['LAPTOP'] } });
+  assert.deepEqual(other.body['device_keys'], { '@alice:test': {} });
+});
+
+onBothDatabases('what is wrong with keys is said', async (database, strings) => {
+  const world = create(database, strings);
+  const alice = await loginAs(world, 'alice');
+  const codeOf = async (body: object): Promise<string> => errorOf(await alice('upload', body));
+  assert.equal(await codeOf({ device_keys: deviceKeys('@bob:test', 'PHONE') }), '400 M_BAD_JSON');
+  assert.equal(await codeOf({ device_keys: deviceKeys('@alice:test', 'LAPTOP') }), '400 M_BAD_JSON');
+  assert.equal(await codeOf({ device_keys: { user_id: '@alice:test' } }), '400 M_MISSING_PARAM');
+  for (const name of ['nocolon', 'a:b:c', ':x', 'a:', 'a:\0', 'a:\ud800']) {
+    assert.equal(await codeOf({ one_time_keys: { [name]: 'x' } }), '400 M_BAD_JSON', JSON.stringify(name));
+  }
+  assert.equal(await codeOf({ one_time_keys: { 'a:b': { key: 1 } } }), '400 M_BAD_JSON');
+  const tooMany = Object.fromEntries(Array.from({ length: 1001 }, (_, index) => [`curve25519:${String(index)}`, 'x']));
+  assert.equal(await codeOf({ one_time_keys: tooMany }), '413 M_TOO_LARGE');
+  assert.equal(errorOf(await alice('query', { device_keys: { nonsense: [] } })), '400 M_INVALID_PARAM');
+  assert.equal(errorOf(await alice('query', {})), '400 M_MISSING_PARAM');
+  const hostile = await alice('claim', { one_time_keys: { '@alice:test': { '\0': 'curve25519', PHONE: '\0' } } });
+  assert.deepEqual(hostile.body['one_time_keys'], {});
+});
+
+onBothDatabases('a one-time key is claimed once, the oldest first, then the fallback key', async (database, strings) => {
+  const world = create(database, strings);
+  const [alice, bob] = [await loginAs(world, 'alice'), await loginAs(world, 'bob')];
+  const first = { 'signed_curve25519:AAAB': signed('second'), 'curve25519:X': 'plain' };
+  assert.deepEqual((await alice('upload', { one_time_keys: first })).body['one_time_key_counts'], { signed_curve25519: 1, curve25519: 1 });
+  world.pass(1000);
+  const fallback = { 'signed_curve25519:FALL': signed('fallback', { fallback: true }) };
+  await alice('upload', { one_time_keys: { ...first, 'signed_curve25519:AAAA': signed('first') }, fallback_keys: fallback });
+  assert.equal(errorOf(await alice('upload', { one_time_keys: { 'curve25519:X': 'other' } })), '400 M_INVALID_PARAM');
+  const whole = { oneTimeKeys: { signed_curve25519: 2, curve25519: 1 }, unusedFallbackTypes: ['signed_curve25519'] };
+  assert.deepEqual(await world.remaining('@alice:test', 'PHONE'), whole);
+
+  const claim = async (): Promise<unknown> =>
+    (await bob('claim', { one_time_keys: { '@alice:test': { PHONE: 'signed_curve25519', NONE: 'signed_curve25519' } } })).body[
+      'one_time_keys'
+    ];
+  const of = (keys: object): object => ({ '@alice:test': { PHONE: keys } });
+  assert.deepEqual(await claim(), of({ 'signed_curve25519:AAAB': signed('second') }));
+  assert.deepEqual(await claim(), of({ 'signed_curve25519:AAAA': signed('first') }));
+  assert.deepEqual(await claim(), of(fallback));
+  assert.deepEqual(await claim(), of(fallback), 'which is good for many');
+  const rest = { oneTimeKeys: { signed_curve25519: 0, curve25519: 1 }, unusedFallbackTypes: [] };
+  assert.deepEqual(await world.remaining('@alice:test', 'PHONE'), rest);
+
+  await alice('upload', { fallback_keys: fallback });
+  assert.deepEqual(await world.remaining('@alice:test', 'PHONE'), rest, 'the same fallback key is still a used one');
+  await alice('upload', { fallback_keys: { 'signed_curve25519:NEW': signed('new', { fallback: true }) } });
+  assert.deepEqual(await world.remaining('@alice:test', 'PHONE'), { ...rest, unusedFallbackTypes: ['signed_curve25519'] });
+});
+
+onBothDatabases('claims side by side never get the same key', async (database, strings) => {
+  const world = create(database, strings);
+  const alice = await loginAs(world, 'alice');
+  const keys = Object.fromEntries(Array.from({ length: 20 }, (_, index) => [`curve25519:${String(index)}`, `key ${String(index)}`]));
+  await alice('upload', { one_time_keys: keys });
+  const claims = await Promise.all(
+    Array.from({ length: 25 }, () => alice('claim', { one_time_keys: { '@alice:test': { PHONE: 'curve25519' } } })),
+  );
+  const claimed = claims.flatMap(({ body }) => {
+    const found = body['one_time_keys'] as Record<string, Record<string, object>>;
+    return Object.keys(found['@alice:test']?.['PHONE'] ?? {});
+  });
+  assert.deepEqual(claimed.toSorted(), Object.keys(keys).toSorted());
+});
+
+onBothDatabases('a device that was deleted meanwhile gets no keys', async (database, strings) => {
+  const world = create(database, strings);
+  const alice = await loginAs(world, 'alice');
+  const userNum = (await strings.numOf('@alice:test')) ?? 0;
+  // As if the device went while the request was on its way.
+  await database.write('test', (tx) => tx.run(sql`DELETE FROM devices WHERE user_num = ${userNum}`));
+  assert.equal(errorOf(await alice('upload', { one_time_keys: { 'curve25519:X': 'plain' } })), '401 M_UNKNOWN_TOKEN');
+});
+
+onBothDatabases('keys go with their device, and do not come back with its name', async (database, strings) => {
+  const world = create(database, strings);
+  const { access_token: token } = (await register(world, 'alice', { device_id: 'PHONE' })).body;
+  await world.call('POST', '/keys/upload', { one_time_keys: { 'curve25519:X': 'plain' } }, token);
+  assert.deepEqual(await world.remaining('@alice:test', 'PHONE'), {
+    oneTimeKeys: { signed_curve25519: 0, curve25519: 1 },
+    unusedFallbackTypes: [],
+  });
+  await world.call('POST', '/logout', {}, token);
+  const login = { type: 'm.login.password', identifier: { type: 'm.id.user', user: 'alice' }, password: 'password of alice' };
+  const again = (await world.call('POST', '/login', { ...login, device_id: 'PHONE' })).body.access_token;
+  assert.deepEqual((await world.call('POST', '/keys/upload', {}, again)).body['one_time_key_counts'], { signed_curve25519: 0 });
+  assert.equal(errorOf(await world.call('GET', '/room_keys/version', undefined, again)), '404 M_NOT_FOUND');
+});
