@@ -33,6 +33,8 @@ export type {
   Wake,
 } from '#src/sync/ports.ts';
 
+export { parseToken } from '#src/sync/token.ts';
+
 export interface Sync {
   readonly routes: readonly Route[];
   /** Stops following the streams. */

@@ -258,6 +258,32 @@ withWorld('a waiting sync hears of an invite, and gives up when its client goes'
   assert.equal((await given).next_batch, answer.next_batch);
 });
 
+void test('a message to those who are warm costs no read of the database', async (t) => {
+  const database = await openMemory(t);
+  const reads: string[] = [];
+  const counted: Database = {
+    ...database,
+    read: async (name, body) => {
+      reads.push(name);
+      return database.read(name, body);
+    },
+  };
+  const world = await openRoomsWorld(counted);
+  const room = await world.makeRoom(ALICE);
+  await world.append(room, member(BOB, BOB, 'join'));
+  const filter = { room: { state: { lazy_load_members: true } } };
+  let { next_batch: since } = await syncAs(world, BOB, undefined, { filter });
+  for (const expected of ['warming up', 'warm']) {
+    await world.append(room, message(ALICE, expected));
+    reads.length = 0;
+    const answer = await syncAs(world, BOB, since, { filter });
+    assert.deepEqual(bodies(joined(answer, room)), [expected]);
+    since = answer.next_batch;
+  }
+  assert.deepEqual(reads, []);
+  world.close();
+});
+
 withWorld('bad requests are refused by name', async (world) => {
   await assert.rejects(syncAs(world, ALICE, 'nonsense'), { errcode: 'M_UNKNOWN' });
   await assert.rejects(syncAs(world, ALICE, undefined, { filter: '99' }), { errcode: 'M_INVALID_PARAM' });
@@ -365,7 +391,7 @@ void test('other streams speak when they move, and everything again when their e
       return new Map(roomNums.map((num) => [num, [{ type: 'm.typing', content: { user_ids: [ALICE] } }]]));
     },
   };
-  const world = await openRoomsWorld(database, { sources: [typing] });
+  const world = await openRoomsWorld(database, () => ({ sources: [typing] }));
   const room = await world.makeRoom(ALICE);
   const first = await syncAs(world, ALICE);
   assert.equal(joined(first, room).ephemeral?.events.length, 1);

@@ -1,8 +1,7 @@
 import type { Requester } from '#src/accounts/index.ts';
 import type { Clock } from '#src/platform/clock.ts';
 import type { Config } from '#src/platform/config/index.ts';
-import { createRateLimiter } from '#src/platform/http/rate-limits.ts';
-import type { RateLimiter } from '#src/platform/http/rate-limits.ts';
+import type { RateLimiters } from '#src/platform/http/rate-limits.ts';
 import { roomInUse, unknown } from '#src/protocol/errors.ts';
 import type { JsonObject } from '#src/protocol/json.ts';
 import { roomVersion } from '#src/protocol/room-versions.ts';
@@ -21,14 +20,9 @@ export interface CreationDependencies {
   clock: Clock;
   config: Pick<
     Config,
-    | 'server_name'
-    | 'default_room_version'
-    | 'default_power_level_content_override'
-    | 'encryption_enabled_by_default_for_room_type'
-    | 'rc_room_creation'
+    'server_name' | 'default_room_version' | 'default_power_level_content_override' | 'encryption_enabled_by_default_for_room_type'
   >;
-  /** `rc_message`. */
-  messageLimiter: RateLimiter;
+  limiters: Pick<RateLimiters, 'of'>;
 }
 
 export interface Creation {
@@ -38,8 +32,9 @@ export interface Creation {
 
 /** Making rooms (client-server API, "Creation"). */
 export const createCreation = (dependencies: CreationDependencies): Creation => {
-  const { graph, membership, directory, clock, config, messageLimiter } = dependencies;
-  const creationLimiter = createRateLimiter({ clock, key: 'rc_room_creation', settings: config.rc_room_creation });
+  const { graph, membership, directory, clock, config, limiters } = dependencies;
+  const messageLimiter = limiters.of('rc_message');
+  const creationLimiter = limiters.of('rc_room_creation');
   let latestTs = 0;
 
   /** Times of creation never repeat: in rooms that are named by their create event's hash nothing else may tell two of them apart. */

@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache';
+import { byteCache, entryCache } from '#src/platform/cache/index.ts';
 import { isEventId } from '#src/protocol/identifiers.ts';
 import { parseStoredPdu } from '#src/protocol/events.ts';
 import type { Database, Reader } from '#src/platform/database/types.ts';
@@ -44,8 +44,8 @@ const fromRow = (row: EventRow): RoomEvent => ({
 });
 
 export const createEvents = (database: Database): Events => {
-  const cache = new LRUCache<number, RoomEvent>({ maxSize: MAX_CACHE_BYTES, sizeCalculation: bytesOf });
-  const numById = new LRUCache<string, number>({ max: 50_000 });
+  const cache = byteCache<number, RoomEvent>(MAX_CACHE_BYTES, bytesOf);
+  const numById = entryCache<string, number>(50_000);
 
   const load = async (nums: readonly number[], reader: Reader | undefined): Promise<RoomEvent[]> => {
     const rows = reader === undefined ? await database.read('events', async (own) => eventRows(own, nums)) : await eventRows(reader, nums);

@@ -32,8 +32,6 @@ export interface RoomEvent {
   readonly redactedBy: number | undefined;
 }
 
-export const isState = (event: RoomEvent): boolean => event.stateKeyNum !== undefined;
-
 /** A room's fixed facts. */
 export interface RoomInfo {
   readonly num: number;

@@ -1,5 +1,5 @@
 import { isRoomId } from '#src/protocol/identifiers.ts';
-import { LRUCache } from 'lru-cache';
+import { entryCache } from '#src/platform/cache/index.ts';
 import type { Database } from '#src/platform/database/types.ts';
 import type { Head, RoomDraft } from '#src/rooms/graph/draft.ts';
 import type { Events } from '#src/rooms/graph/event-cache.ts';
@@ -39,8 +39,8 @@ const MAX_INFOS = 100_000;
 const MAX_HOT_ROOMS = 2000;
 
 export const createHotRooms = (database: Database, events: Events): HotRooms => {
-  const infos = new LRUCache<string, RoomInfo>({ max: MAX_INFOS });
-  const infosByNum = new LRUCache<number, RoomInfo>({ max: MAX_INFOS });
+  const infos = entryCache<string, RoomInfo>(MAX_INFOS);
+  const infosByNum = entryCache<number, RoomInfo>(MAX_INFOS);
   const hot = new Map<number, HotRoom>();
   const loading = new Map<number, Promise<HotRoom>>();
 

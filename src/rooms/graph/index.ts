@@ -21,14 +21,12 @@ import { type CommitParticipant, createRoomWriter } from '#src/rooms/graph/write
 export { EVENTS_STREAM } from '#src/rooms/graph/commit.ts';
 export type { NewEvent, RoomDraft } from '#src/rooms/graph/draft.ts';
 export type { Events } from '#src/rooms/graph/event-cache.ts';
-export { isState, REJECTED, type RoomEvent, type RoomInfo, SOFT_FAILED } from '#src/rooms/graph/events.ts';
+export { REJECTED, type RoomEvent, type RoomInfo, SOFT_FAILED } from '#src/rooms/graph/events.ts';
 export type { Memberships } from '#src/rooms/graph/memberships.ts';
 export type { HistoryPoint, MembershipChange } from '#src/rooms/graph/read-store.ts';
 export type { NodeId } from '#src/rooms/graph/state-tree/nodes.ts';
 export type { StateEntry, States } from '#src/rooms/graph/states.ts';
 export type { MembershipRow, TransactionKey } from '#src/rooms/graph/store.ts';
-export { MissingEventsError } from '#src/rooms/graph/receive.ts';
-export { redactedIdOf } from '#src/rooms/graph/redactions.ts';
 export { acquireWriterLease } from '#src/rooms/graph/lease.ts';
 export { scheduleGraphJanitor } from '#src/rooms/graph/janitor.ts';
 export type { CommitParticipant } from '#src/rooms/graph/writer.ts';

@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache';
+import { entryCache } from '#src/platform/cache/index.ts';
 import type { Database } from '#src/platform/database/types.ts';
 import {
   membershipChangesOf,
@@ -36,7 +36,7 @@ interface UserRooms {
 }
 
 export const createMemberships = (database: Database): Memberships => {
-  const users = new LRUCache<number, UserRooms>({ max: MAX_USERS });
+  const users = entryCache<number, UserRooms>(MAX_USERS);
 
   const load = (userNum: number): UserRooms => {
     const rooms = new Map<number, MembershipRow>();

@@ -96,11 +96,6 @@ export const membershipsOfUser = async (reader: Reader, userNum: number): Promis
 export const membershipsOfRoom = async (reader: Reader, roomNum: number): Promise<MembershipRow[]> =>
   (await reader.all<RawMembership>(sql`SELECT * FROM memberships WHERE room_num = ${roomNum}`)).map(membership);
 
-export const membershipIn = async (reader: Reader, roomNum: number, userNum: number): Promise<MembershipRow | undefined> => {
-  const row = await reader.one<RawMembership>(sql`SELECT * FROM memberships WHERE room_num = ${roomNum} AND user_num = ${userNum}`);
-  return row && membership(row);
-};
-
 /** How many members of a room have each membership. */
 export const membershipCounts = async (reader: Reader, roomNum: number): Promise<ReadonlyMap<string, number>> => {
   const rows = await reader.all<{ membership: string; count: number }>(

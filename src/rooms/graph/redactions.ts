@@ -6,7 +6,7 @@ import type { RoomEvent } from '#src/rooms/graph/events.ts';
 import type { RoomReads, View } from '#src/rooms/graph/view.ts';
 
 /** The id of the event that a redaction is about, from where its room version has it. */
-export const redactedIdOf = (event: RoomEvent, version: RoomVersion): string | undefined => {
+const redactedIdOf = (event: RoomEvent, version: RoomVersion): string | undefined => {
   if (event.pdu.type !== 'm.room.redaction') return undefined;
   const redacts = version.redactsIn === 'content' ? event.pdu.content.redacts : event.pdu.redacts;
   return typeof redacts === 'string' ? redacts : undefined;

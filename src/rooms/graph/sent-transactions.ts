@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache';
+import { entryCache } from '#src/platform/cache/index.ts';
 import type { Database } from '#src/platform/database/types.ts';
 import { type TransactionKey, transactionOf, transactionsOf } from '#src/rooms/graph/store.ts';
 
@@ -38,8 +38,8 @@ const add = (device: Device, name: string, eventNum: number): void => {
 };
 
 export const createSentTransactions = (database: Database): SentTransactions => {
-  const devices = new LRUCache<string, Device>({ max: MAX_DEVICES });
-  const senders = new LRUCache<number, TransactionKey>({ max: MAX_SENDERS });
+  const devices = entryCache<string, Device>(MAX_DEVICES);
+  const senders = entryCache<number, TransactionKey>(MAX_SENDERS);
 
   const load = (name: string, { userNum, deviceId }: TransactionKey): Device => {
     const { promise: ready, resolve, reject } = Promise.withResolvers<void>();

@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache';
+import { byteCache } from '#src/platform/cache/index.ts';
 import { domainOf } from '#src/protocol/identifiers.ts';
 import type { Database } from '#src/platform/database/types.ts';
 import type { Strings } from '#src/platform/database/strings.ts';
@@ -41,7 +41,7 @@ const bytesOf = (node: Node): number => 120 + node.items.length * 120;
 const serverPart = (type: string, stateKey: string): string | undefined => (type === MEMBER ? domainOf(stateKey) : undefined);
 
 export const createStates = (database: Database, strings: Strings): States => {
-  const cache = new LRUCache<string, Node>({ maxSize: MAX_CACHE_BYTES, sizeCalculation: bytesOf });
+  const cache = byteCache<string, Node>(MAX_CACHE_BYTES, bytesOf);
 
   const nodesOf =
     (roomNum: number): NodeSource =>

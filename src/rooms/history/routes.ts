@@ -1,4 +1,4 @@
-import Type from 'typebox';
+import { Type } from '#src/platform/schema.ts';
 import type { AccountAccess } from '#src/accounts/index.ts';
 import { client, RawJson, route, type Route } from '#src/platform/http/route.ts';
 import { invalidParam } from '#src/protocol/errors.ts';

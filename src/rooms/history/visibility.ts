@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache';
+import { entryCache } from '#src/platform/cache/index.ts';
 import type { NodeId, RoomEvent, RoomGraph, RoomInfo } from '#src/rooms/graph/index.ts';
 import { REJECTED, SOFT_FAILED } from '#src/rooms/graph/index.ts';
 import type { RoomReader, Shown } from '#src/rooms/history/presenter.ts';
@@ -62,7 +62,7 @@ export interface VisibilityTools {
 
 export const createVisibility = ({ graph, replacedState, ignoredUsers }: VisibilityTools): Visibility => {
   // A root names a state for ever, so what it says about visibility does not change.
-  const settings = new LRUCache<string, HistoryVisibility>({ max: MAX_SETTINGS });
+  const settings = entryCache<string, HistoryVisibility>(MAX_SETTINGS);
 
   const eventAt = async (room: RoomInfo, root: NodeId, type: string, stateKey: string): Promise<RoomEvent | undefined> => {
     const num = await graph.states.get(room.num, root, type, stateKey);

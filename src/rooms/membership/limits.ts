@@ -1,7 +1,4 @@
-import type { Clock } from '#src/platform/clock.ts';
-import type { Config } from '#src/platform/config/index.ts';
-import { createRateLimiter } from '#src/platform/http/rate-limits.ts';
-import type { RateLimiter } from '#src/platform/http/rate-limits.ts';
+import type { RateLimiter, RateLimiters } from '#src/platform/http/rate-limits.ts';
 
 /** How often people may join and invite. */
 export interface MembershipLimits {
@@ -13,16 +10,12 @@ export interface MembershipLimits {
   allowsInvites(userId: string, count: number): boolean;
 }
 
-export const createMembershipLimits = (
-  clock: Clock,
-  config: Pick<Config, 'rc_joins' | 'rc_joins_per_room' | 'rc_invites'>,
-): MembershipLimits => {
-  const limiter = (key: string, settings: Config['rc_joins_per_room']): RateLimiter => createRateLimiter({ clock, key, settings });
-  const joins = limiter('rc_joins.local', config.rc_joins.local);
-  const joinsPerRoom = limiter('rc_joins_per_room', config.rc_joins_per_room);
-  const invitesPerRoom = limiter('rc_invites.per_room', config.rc_invites.per_room);
-  const invitesPerUser = limiter('rc_invites.per_user', config.rc_invites.per_user);
-  const invitesPerIssuer = limiter('rc_invites.per_issuer', config.rc_invites.per_issuer);
+export const createMembershipLimits = ({ of }: Pick<RateLimiters, 'of'>): MembershipLimits => {
+  const joins = of('rc_joins.local');
+  const joinsPerRoom = of('rc_joins_per_room');
+  const invitesPerRoom = of('rc_invites.per_room');
+  const invitesPerUser = of('rc_invites.per_user');
+  const invitesPerIssuer = of('rc_invites.per_issuer');
 
   /** Counts on none of the limiters unless all allow. */
   const takeAll = (takes: readonly (readonly [RateLimiter, string])[]): void => {

@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { pino } from 'pino';
 import { systemClock } from '#src/platform/clock.ts';
 import { openDatabase } from '#src/platform/database/index.ts';
 import { createStrings } from '#src/platform/database/strings.ts';
+import { silentLogger } from '#src/platform/logging/index.ts';
 import { systemRandom } from '#src/platform/random.ts';
 import { signingKeyFromSeed } from '#src/protocol/signatures.ts';
 import { createRoomGraph, type RoomGraph, type RoomInfo } from '#src/rooms/graph/index.ts';
 import { createProfileChanges } from '#src/rooms/membership/profile-changes.ts';
 
 const ALICE = '@alice:example.org';
-const log = pino({ level: 'silent' });
+const log = silentLogger;
 
 const makeRoom = async (graph: RoomGraph, member: object): Promise<RoomInfo> => {
   const create = { sender: ALICE, type: 'm.room.create', stateKey: '', content: { room_version: '11' } };

@@ -1,5 +1,5 @@
-import Type from 'typebox';
-import type { Static, TSchema } from 'typebox';
+import { Type } from '#src/platform/schema.ts';
+import type { Schema, Static } from '#src/platform/schema.ts';
 import type { AccountAccess, Requester } from '#src/accounts/index.ts';
 import { client, route } from '#src/platform/http/route.ts';
 import type { Access, Call, Route } from '#src/platform/http/route.ts';
@@ -32,7 +32,7 @@ const invitedBy = (body: Static<typeof InviteBody>): string => {
 };
 
 /** An action in a room, and its old form by PUT. Repeating one changes nothing, so that form's transaction id is not looked at. */
-const roomAction = <Body extends TSchema>(
+const roomAction = <Body extends Schema>(
   action: string,
   access: Access<Requester>,
   body: Body,

@@ -1,8 +1,7 @@
 import type { Requester } from '#src/accounts/index.ts';
-import type { Clock } from '#src/platform/clock.ts';
 import type { Config } from '#src/platform/config/index.ts';
 import type { Strings } from '#src/platform/database/strings.ts';
-import type { RateLimiter } from '#src/platform/http/rate-limits.ts';
+import type { RateLimiters } from '#src/platform/http/rate-limits.ts';
 import { forbidden, invalidParam, notFound, unknown } from '#src/protocol/errors.ts';
 import { domainOf, isRoomId, parseRoomAlias, parseUserId } from '#src/protocol/identifiers.ts';
 import type { JsonObject } from '#src/protocol/json.ts';
@@ -33,19 +32,8 @@ export interface MembershipDependencies {
   strings: Strings;
   directory: Pick<Directory, 'resolve'>;
   profiles: ProfileReader;
-  clock: Clock;
-  config: Pick<
-    Config,
-    | 'server_name'
-    | 'block_non_admin_invites'
-    | 'allow_per_room_profiles'
-    | 'include_profile_data_on_invite'
-    | 'rc_joins'
-    | 'rc_joins_per_room'
-    | 'rc_invites'
-  >;
-  /** `rc_message`, which membership changes count for as well. */
-  messageLimiter: RateLimiter;
+  config: Pick<Config, 'server_name' | 'block_non_admin_invites' | 'allow_per_room_profiles' | 'include_profile_data_on_invite'>;
+  limiters: Pick<RateLimiters, 'of'>;
 }
 
 export interface Membership {
@@ -79,8 +67,9 @@ const guestsMayJoin = async (draft: RoomDraft): Promise<boolean> =>
 
 /** Who is in which room: joining, leaving, inviting, knocking, kicking and banning (client-server API, "Room membership"). */
 export const createMembership = (dependencies: MembershipDependencies): Membership => {
-  const { graph, strings, directory, config, messageLimiter } = dependencies;
-  const limits = createMembershipLimits(dependencies.clock, config);
+  const { graph, strings, directory, config } = dependencies;
+  const limits = createMembershipLimits(dependencies.limiters);
+  const messageLimiter = dependencies.limiters.of('rc_message');
   const withProfile: ReadonlySet<MembershipAction> = new Set(
     config.include_profile_data_on_invite ? ['join', 'knock', 'invite'] : ['join', 'knock'],
   );

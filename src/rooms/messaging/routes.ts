@@ -1,5 +1,5 @@
-import Type from 'typebox';
-import type { Static } from 'typebox';
+import { Type } from '#src/platform/schema.ts';
+import type { Static } from '#src/platform/schema.ts';
 import type { AccountAccess } from '#src/accounts/index.ts';
 import { client, route } from '#src/platform/http/route.ts';
 import type { Route } from '#src/platform/http/route.ts';

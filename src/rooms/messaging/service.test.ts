@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { pino } from 'pino';
 import type { Requester } from '#src/accounts/index.ts';
 import { systemClock } from '#src/platform/clock.ts';
 import { openDatabase } from '#src/platform/database/index.ts';
 import { createStrings } from '#src/platform/database/strings.ts';
 import type { Database } from '#src/platform/database/types.ts';
-import { createRateLimiter } from '#src/platform/http/rate-limits.ts';
+import { testConfig } from '#src/platform/config/index.ts';
+import { createRateLimiters } from '#src/platform/http/rate-limits.ts';
+import { silentLogger } from '#src/platform/logging/index.ts';
 import { systemRandom } from '#src/platform/random.ts';
 import { signingKeyFromSeed } from '#src/protocol/signatures.ts';
 import { createRoomGraph } from '#src/rooms/graph/index.ts';
@@ -16,7 +17,7 @@ const ALICE = '@alice:example.org';
 
 test('a message in a room in use reads nothing from the database', async (t) => {
   const config = { name: 'sqlite3', args: { database: ':memory:' } } as const;
-  const opened = await openDatabase({ config, writer: 'master', clock: systemClock, logger: pino({ level: 'silent' }) });
+  const opened = await openDatabase({ config, writer: 'master', clock: systemClock, logger: silentLogger });
   t.after(() => opened.close());
   const reads: string[] = [];
   const database: Database = {
@@ -34,9 +35,8 @@ test('a message in a room in use reads nothing from the database', async (t) => 
     graph,
     membership: { change: () => Promise.reject(new Error('not asked')) },
     directory: { resolve: () => Promise.resolve(undefined) },
-    clock: systemClock,
-    config: { server_name: 'example.org', rc_admin_redaction: undefined },
-    messageLimiter: createRateLimiter({ clock: systemClock, key: 'rc_message', settings: { per_second: 1000, burst_count: 1000 } }),
+    config: { server_name: 'example.org' },
+    limiters: createRateLimiters({ clock: systemClock, config: testConfig({ rc_message: { per_second: 1000, burst_count: 1000 } }) }),
   });
   const create = { sender: ALICE, type: 'm.room.create', stateKey: '', content: { room_version: '11' } };
   const { room } = await graph.createRoom('11', create, (draft) =>

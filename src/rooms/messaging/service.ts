@@ -1,9 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Requester } from '#src/accounts/index.ts';
-import type { Clock } from '#src/platform/clock.ts';
 import type { Config } from '#src/platform/config/index.ts';
-import { createRateLimiter } from '#src/platform/http/rate-limits.ts';
-import type { RateLimiter } from '#src/platform/http/rate-limits.ts';
+import type { RateLimiters } from '#src/platform/http/rate-limits.ts';
 import { forbidden, unknown } from '#src/protocol/errors.ts';
 import type { JsonObject } from '#src/protocol/json.ts';
 import { isJsonObject, member } from '#src/protocol/json.ts';
@@ -20,10 +18,8 @@ export interface MessagingDependencies {
   graph: RoomGraph;
   membership: Pick<Membership, 'change'>;
   directory: Pick<Directory, 'resolve'>;
-  clock: Clock;
-  config: Pick<Config, 'server_name' | 'rc_admin_redaction'>;
-  /** `rc_message`. */
-  messageLimiter: RateLimiter;
+  config: Pick<Config, 'server_name'>;
+  limiters: Pick<RateLimiters, 'of' | 'ofAdminRedactions'>;
 }
 
 export interface Messaging {
@@ -58,11 +54,8 @@ const checkCall = async (draft: RoomDraft): Promise<void> => {
 
 /** Sending events into rooms (client-server API, "Sending events to a room" and "Redactions"). */
 export const createMessaging = (dependencies: MessagingDependencies): Messaging => {
-  const { graph, membership, directory, clock, config, messageLimiter } = dependencies;
-  const redactionLimiter =
-    config.rc_admin_redaction === undefined
-      ? messageLimiter
-      : createRateLimiter({ clock, key: 'rc_admin_redaction', settings: config.rc_admin_redaction });
+  const { graph, membership, directory, config, limiters } = dependencies;
+  const messageLimiter = limiters.of('rc_message');
 
   const roomFor = async (requester: Requester, roomId: string): Promise<RoomInfo> => {
     const room = await graph.room(roomId);
@@ -92,7 +85,7 @@ export const createMessaging = (dependencies: MessagingDependencies): Messaging 
     const room = await roomFor(requester, roomId);
     return once(room, requester, txnId, async (draft) => {
       const target = await checkRedaction(draft, graph.events, sender, targetId);
-      const limiter = target === undefined || target.pdu.sender === sender ? messageLimiter : redactionLimiter;
+      const limiter = target === undefined || target.pdu.sender === sender ? messageLimiter : limiters.ofAdminRedactions();
       limiter.check(sender);
       const rest = redactionContent(content, targetId, draft.version);
       return draft.append({ sender, type: 'm.room.redaction', content: rest, redacts: targetId });

@@ -42,8 +42,6 @@ export interface Engine {
 
 export interface EngineTools extends PlanTools, SummaryTools, TimelineTools {
   readonly graph: RoomGraph;
-  /** More types of state, with an empty state key, for those who are invited (`room_prejoin_state`). */
-  readonly strippedTypes?: readonly string[];
 }
 
 const MEMBER = 'm.room.member';
@@ -61,7 +59,6 @@ export const createEngine = async (tools: EngineTools): Promise<Engine> => {
   const summaries = createSummaries(tools);
   const memberTypeNum = (await strings.intern([MEMBER])).get(MEMBER) as number;
   const states = createRoomStates({ graph, audience, readRoots, replacedState, knownMembers: createKnownMembers(), memberTypeNum });
-  const strippedTypes = tools.strippedTypes ?? STRIPPED_STATE_TYPES;
 
   const rootsOf = async (plans: readonly RoomPlan[], upTo: number): Promise<Map<number, string>> => {
     const present = plans.filter((each) => each.left === undefined).map((each) => each.room);
@@ -113,7 +110,7 @@ export const createEngine = async (tools: EngineTools): Promise<Engine> => {
     stripped: async (room, event) => {
       const root = event.stateRoot;
       if (root === undefined) return [];
-      const keys: [string, string][] = strippedTypes.map((type) => [type, '']);
+      const keys: [string, string][] = STRIPPED_STATE_TYPES.map((type) => [type, '']);
       if (event.senderNum !== event.stateKeyNum) keys.push([MEMBER, event.pdu.sender]);
       const nums = await Promise.all(keys.map(async ([type, key]) => graph.states.get(room.num, root, type, key)));
       return graph.events.list(nums.filter((num) => num !== undefined));

@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache';
+import { entryCache } from '#src/platform/cache/index.ts';
 import type { RoomReader } from '#src/rooms/history/index.ts';
 
 /**
@@ -26,7 +27,7 @@ export const createKnownMembers = (): KnownMembers => {
     sent: (reader, eventNums, since, upTo) => {
       const name = nameOf(reader);
       const before = since === undefined ? undefined : devices.get(name);
-      const known = before ?? new LRUCache<number, number>({ max: MAX_PER_DEVICE });
+      const known = before ?? entryCache<number, number>(MAX_PER_DEVICE);
       for (const num of eventNums) known.set(num, upTo);
       devices.set(name, known);
     },

@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache';
+import { entryCache } from '#src/platform/cache/index.ts';
 import type { Strings } from '#src/platform/database/strings.ts';
 import type { Database } from '#src/platform/database/types.ts';
 import type { NodeId, RoomGraph, RoomInfo } from '#src/rooms/graph/index.ts';
@@ -37,7 +37,7 @@ export interface SummaryTools {
 }
 
 export const createSummaries = ({ database, strings, graph }: SummaryTools): Summaries => {
-  const cache = new LRUCache<string, Shared>({ max: MAX_ROOMS });
+  const cache = entryCache<string, Shared>(MAX_ROOMS);
   const nameOf = (roomNum: number, root: NodeId): string => `${String(roomNum)}/${root}`;
 
   const hasText = async (room: RoomInfo, root: NodeId, type: string, key: string): Promise<boolean> => {

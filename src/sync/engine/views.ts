@@ -12,14 +12,15 @@ export const newestOfRooms = async (
   upTo: number,
   limit: number,
 ): Promise<ReadonlyMap<number, number[]>> => {
-  // The subquery finds where each room's newest begin by walking its index backwards; it never reads older rows.
+  // The subquery finds where each room's newest begin by walking its index backwards; it never reads older rows. Its LIMIT, which takes
+  // nothing away, keeps PostgreSQL from computing it anew for every event (26 seconds for 33 rooms with 20,000 events).
   const rows = await reader.all<{ room_num: number; event_num: number }>(sql`
     SELECT e.room_num, e.event_num FROM (
       SELECT r.room_num, (
         SELECT c.stream_position FROM events c
         WHERE c.room_num = r.room_num AND c.stream_position > ${after} AND c.stream_position <= ${upTo}
         ORDER BY c.stream_position DESC LIMIT 1 OFFSET ${limit}
-      ) AS cut FROM rooms r WHERE r.room_num ${sql.in(roomNums)}
+      ) AS cut FROM rooms r WHERE r.room_num ${sql.in(roomNums)} LIMIT ${roomNums.length}
     ) w JOIN events e ON e.room_num = w.room_num AND e.stream_position >= COALESCE(w.cut, ${after + 1}) AND e.stream_position <= ${upTo}
     ORDER BY e.stream_position`);
   const byRoom = new Map<number, number[]>();
@@ -46,7 +47,7 @@ export const rootsAt = async (reader: Reader, roomNums: readonly number[], posit
       SELECT r.room_num, (
         SELECT p.stream_position FROM room_state_history p
         WHERE p.room_num = r.room_num AND p.stream_position <= ${position} ORDER BY p.stream_position DESC LIMIT 1
-      ) AS stream_position FROM rooms r WHERE r.room_num ${sql.in(roomNums)}
+      ) AS stream_position FROM rooms r WHERE r.room_num ${sql.in(roomNums)} LIMIT ${roomNums.length}
     ) w JOIN room_state_history h ON h.room_num = w.room_num AND h.stream_position = w.stream_position`);
   return new Map(rows.map((row) => [row.room_num, row.current_root]));
 };

@@ -1,4 +1,4 @@
-import Type, { type Static } from 'typebox';
+import { Type, type Static } from '#src/platform/schema.ts';
 import type { Filters, SyncFilter } from '#src/filters/index.ts';
 import { invalidParam, unknown } from '#src/protocol/errors.ts';
 import type { RoomReader } from '#src/rooms/history/index.ts';
