@@ -1,12 +1,12 @@
 // Runs the public conformance suite Complement against Myelin, through a stand-in for the container engine, and compares with what is known to pass.
-//   COMPLEMENT_DIR=CHECKOUT [SHIM=FILE] node scripts/complement.ts [--update] [--partial] -- THE SUITE'S TEST COMMAND, PRINTING JSON
+//   COMPLEMENT_DIR=CHECKOUT [SHIM=FILE] node scripts/complement.ts [--update] [--partial] [--keep FILE] -- THE SUITE'S TEST COMMAND, PRINTING JSON
 // See docs/testing.md.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 
 const ROOT = join(import.meta.dirname, '..');
@@ -31,15 +31,21 @@ const isResult = (action: string): action is Result => action === 'pass' || acti
 /** `tests/csapi TestLogin/parallel/GET_/login…`: the package below the suite's module, and the test. */
 const nameOf = ({ Package: path = '', Test: test = '' }: SuiteEvent): string => `${path.replace(/^.*?\/complement\//, '')} ${test}`;
 
-const runSuite = async (command: readonly string[], directory: string): Promise<Map<string, Result>> => {
-  const results = new Map<string, Result>();
+/** Runs the test command, with what it prints in a file: through a pipe that several programs share, lines get lost. */
+const runSuite = async (command: readonly string[], directory: string, output: string): Promise<void> => {
+  const file = openSync(output, 'w');
   const child = spawn('node', [SHIM, 'run', '--images', IMAGES, '--', ...command], {
     cwd: directory,
     env: { ...process.env, COMPLEMENT_BASE_IMAGE: IMAGE, COMPLEMENT_ENABLE_DIRTY_RUNS: '1' },
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['ignore', file, 'inherit'],
   });
-  const ended = once(child, 'exit');
-  for await (const line of createInterface({ input: child.stdout })) {
+  closeSync(file);
+  await once(child, 'exit');
+};
+
+const readResults = (output: string): Map<string, Result> => {
+  const results = new Map<string, Result>();
+  for (const line of readFileSync(output, 'utf8').split('\n')) {
     if (!line.startsWith('{')) continue;
     const event = JSON.parse(line) as SuiteEvent;
     if (event.Test === undefined) continue;
@@ -47,7 +53,6 @@ const runSuite = async (command: readonly string[], directory: string): Promise<
     if (event.Action === 'run') results.set(nameOf(event), 'fail');
     else if (isResult(event.Action)) results.set(nameOf(event), event.Action);
   }
-  await ended;
   return results;
 };
 
@@ -64,14 +69,18 @@ const summary = (results: ReadonlyMap<string, Result>): string =>
 
 const main = async (): Promise<boolean> => {
   const { values, positionals: command } = parseArgs({
-    options: { update: { type: 'boolean', default: false }, partial: { type: 'boolean', default: false } },
+    options: { update: { type: 'boolean', default: false }, partial: { type: 'boolean', default: false }, keep: { type: 'string' } },
     allowPositionals: true,
   });
   const directory = process.env['COMPLEMENT_DIR'];
   if (directory === undefined || command.length === 0) {
     throw new Error("Set COMPLEMENT_DIR to a checkout of Complement, and give its test command after '--'");
   }
-  const results = await runSuite(command, directory);
+  const folder = mkdtempSync(join(tmpdir(), 'myelin-complement-'));
+  const output = values.keep === undefined ? join(folder, 'output.json') : resolve(values.keep);
+  await runSuite(command, directory, output);
+  const results = readResults(output);
+  rmSync(folder, { recursive: true });
   console.log(summary(results));
 
   const known = readFileSync(PASSING, 'utf8').split('\n').filter(Boolean);

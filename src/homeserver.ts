@@ -5,7 +5,7 @@ import { openDatabase } from '#src/platform/database/index.ts';
 import { createStrings } from '#src/platform/database/strings.ts';
 import type { Database, DatabaseMetrics } from '#src/platform/database/types.ts';
 import type { Host, Serving } from '#src/platform/host.ts';
-import { createRateLimiter } from '#src/platform/http/rate-limits.ts';
+import { createRateLimiters } from '#src/platform/http/rate-limits.ts';
 import { readTlsFiles, type TlsMaterial } from '#src/platform/http/listener.ts';
 import type { Route } from '#src/platform/http/route.ts';
 import { createJobs } from '#src/platform/jobs/index.ts';
@@ -13,18 +13,23 @@ import type { Metrics } from '#src/platform/metrics/index.ts';
 import { systemRandom } from '#src/platform/random.ts';
 import { createFollowers } from '#src/platform/streams/followers.ts';
 import { VERSION } from '#src/platform/version.ts';
+import { accountDataRoutes, createAccountData, deleteAccountDataOf } from '#src/account-data/index.ts';
 import { createAccounts } from '#src/accounts/index.ts';
-import { createDevices, devicePort, deviceRoutes } from '#src/devices/index.ts';
+import { adminRoutes } from '#src/admin/index.ts';
+import { createDeviceLists, deviceListRoutes } from '#src/device-lists/index.ts';
+import { createDeviceKeys, createDevices, createRemainingKeys, devicePort, deviceRoutes, keyRoutes } from '#src/devices/index.ts';
 import { allows, createFilters, deleteFiltersOf, filterRoutes, parseRoomEventFilter } from '#src/filters/index.ts';
 import { createProfiles, profilePort, profileRoutes } from '#src/profiles/index.ts';
-import { createPushRules, pushRoutes } from '#src/push/index.ts';
+import { createReceipts, receiptRoutes } from '#src/receipts/index.ts';
+import { createPush } from '#src/push/index.ts';
 import { createCreation, creationRoutes } from '#src/rooms/creation/index.ts';
 import { createDirectory, directoryRoutes } from '#src/rooms/directory/index.ts';
 import { createHistory } from '#src/rooms/history/index.ts';
 import { createLeaveRooms, createMembership, createProfileChanges, membershipRoutes } from '#src/rooms/membership/index.ts';
 import { createMessaging, messagingRoutes } from '#src/rooms/messaging/index.ts';
 import { acquireWriterLease, createRoomGraph, scheduleGraphJanitor } from '#src/rooms/graph/index.ts';
-import { createSync } from '#src/sync/index.ts';
+import { createTyping, typingRoutes } from '#src/typing/index.ts';
+import { createSync, parseToken } from '#src/sync/index.ts';
 import { clientWellKnown, serverInfoRoutes } from '#src/server-info/index.ts';
 
 /** A homeserver that runs. */
@@ -36,7 +41,7 @@ export interface Homeserver {
   readonly database: Database;
   /** Makes a token with which so many accounts can be registered. */
   createRegistrationToken(uses: number): Promise<string>;
-  /** Takes over what can change while it runs: certificates. */
+  /** Takes over what can change while it runs: certificates and rate limits. */
   reload(config: Config): Promise<void>;
   /** Answers what is being asked, then ends. */
   stop(): Promise<void>;
@@ -66,6 +71,14 @@ const tlsOf = (config: Config): TlsMaterial | undefined => {
   }
 };
 
+/** What a session without a device has for others to claim. */
+const NO_KEYS = { oneTimeKeys: {}, unusedFallbackTypes: [] };
+
+const deviceListPlace = (text: string) => {
+  const { events, places } = parseToken(text);
+  return { events, deviceLists: places.deviceLists?.position };
+};
+
 /** The pieces of a homeserver, put together: what it answers and what runs beside. */
 const assemble = async (config: Config, host: Host, database: Database) => {
   const { clock, logging } = host;
@@ -81,7 +94,9 @@ const assemble = async (config: Config, host: Host, database: Database) => {
     rounds: config.bcrypt_rounds,
     pepper: config.password_config.pepper,
   });
-  const ownDevices = devicePort({ clock });
+  const limiters = createRateLimiters({ clock, config });
+  const remaining = createRemainingKeys(database);
+  const ownDevices = devicePort({ clock, remaining });
   const accounts = createAccounts({
     database,
     strings,
@@ -90,13 +105,18 @@ const assemble = async (config: Config, host: Host, database: Database) => {
     config,
     log: logging.named('synapse.accounts'),
     passwords,
+    limiters,
     devices: ownDevices,
     profiles: profilePort,
-    onDeactivated: deleteFiltersOf,
+    onDeactivated: async (tx, userNum) => {
+      await deleteFiltersOf(tx, userNum);
+      await deleteAccountDataOf(tx, userNum);
+    },
     clientWellKnown: clientWellKnown(config),
   });
   const { access } = accounts;
   const devices = createDevices({ database, accounts, port: ownDevices });
+  const keys = createDeviceKeys({ database, strings, clock, serverName: config.server_name, remaining });
   const profiles = createProfiles({ database, config, findUser: accounts.find });
   const filters = createFilters({ database, config });
   const lease = await acquireWriterLease(database, jobs);
@@ -110,12 +130,16 @@ const assemble = async (config: Config, host: Host, database: Database) => {
     soleWriter: true,
     lease,
   });
-  const messageLimiter = createRateLimiter({ clock, key: 'rc_message', settings: config.rc_message });
   const directory = createDirectory({ graph, database, config });
-  const membership = createMembership({ graph, strings, directory, profiles, clock, config, messageLimiter });
-  const creation = createCreation({ graph, membership, directory, clock, config, messageLimiter });
-  const messaging = createMessaging({ graph, membership, directory, clock, config, messageLimiter });
-  const ignoredUsers = async (): Promise<ReadonlySet<number>> => new Set();
+  const membership = createMembership({ graph, strings, directory, profiles, config, limiters });
+  const creation = createCreation({ graph, membership, directory, clock, config, limiters });
+  const messaging = createMessaging({ graph, membership, directory, config, limiters });
+  const accountData = createAccountData({ database, strings });
+  const { ignoredUsers } = accountData;
+  const typing = createTyping({ graph, random });
+  const receipts = createReceipts({ database, strings, clock, graph, accountData });
+  const push = await createPush({ database, strings, graph, access, readMarks: receipts.readMarks, serverName: config.server_name, jobs });
+  accountData.onIgnored(push.setIgnored);
   const history = createHistory({
     graph,
     clock,
@@ -127,6 +151,7 @@ const assemble = async (config: Config, host: Host, database: Database) => {
       return { lazyLoadMembers: filter.lazyLoadMembers, allows: (event) => allows(filter, event) };
     },
   });
+  const deviceLists = createDeviceLists({ database, strings, graph, log: logging.named('synapse.handlers.device') });
   const sync = await createSync({
     database,
     strings,
@@ -137,7 +162,14 @@ const assemble = async (config: Config, host: Host, database: Database) => {
     filters,
     ignoredUsers,
     config: { excludedRooms: config.exclude_rooms_from_sync, responseCacheMs: config.caches.sync_response_cache_duration },
-    ports: { sources: [] },
+    ports: {
+      sources: [typing.source, accountData.source, receipts.source, push.source],
+      unreadCounts: push.unreadCounts,
+      deviceLists,
+      deviceKeys: {
+        remaining: async ({ userNum, deviceId }) => (deviceId === undefined ? NO_KEYS : remaining.of(userNum, deviceId)),
+      },
+    },
   });
   const followers = createFollowers({ database, clock, logger: logging.named('synapse.streams') });
   const profileChanges = createProfileChanges({
@@ -160,6 +192,8 @@ const assemble = async (config: Config, host: Host, database: Database) => {
   const routes: Route[] = [
     ...accounts.routes,
     ...deviceRoutes({ access, confirm: accounts.confirm, devices }),
+    ...keyRoutes({ access, keys }),
+    ...deviceListRoutes({ access, database, graph, deviceLists, parseToken: deviceListPlace }),
     ...profileRoutes({ access, profiles, config }),
     ...filterRoutes({ access, filters }),
     ...directoryRoutes({ access, directory, serverName: config.server_name }),
@@ -167,15 +201,22 @@ const assemble = async (config: Config, host: Host, database: Database) => {
     ...membershipRoutes({ access, membership }),
     ...messagingRoutes({ access, messaging }),
     ...history.routes,
+    ...typingRoutes({ access, typing }),
+    ...accountDataRoutes({ access, accountData, graph }),
+    ...receiptRoutes({ access, receipts }),
     ...sync.routes,
-    ...pushRoutes({ access, pushRules: createPushRules() }),
+    ...push.routes,
+    ...adminRoutes({ access, accounts, devices, serverName: config.server_name }),
     ...serverInfoRoutes({ access, clock, config, serverVersion: VERSION }),
   ];
   return {
     routes,
     accounts,
+    limiters,
     stop: async (): Promise<void> => {
       sync.close();
+      typing.close();
+      await deviceLists.close();
       await jobs.stop();
       await followers.stop();
       await accounts.close();
@@ -218,6 +259,7 @@ export const startHomeserver = async (config: Config, host: Host): Promise<Homes
       reload: async (changed) => {
         const tls = tlsOf(changed);
         if (tls !== undefined) for (const serving of open) serving.reloadTls(tls);
+        parts.limiters.reload(changed);
       },
       stop: async () => {
         await Promise.all(open.map(async (serving) => serving.close(STOP_GRACE_MS)));

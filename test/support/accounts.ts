@@ -9,7 +9,8 @@ import { createStrings } from '#src/platform/database/strings.ts';
 import type { Strings } from '#src/platform/database/strings.ts';
 import type { Database } from '#src/platform/database/types.ts';
 import type { Route } from '#src/platform/http/route.ts';
-import { createHttpApp } from '#src/platform/http/server.ts';
+import { createRateLimiters } from '#src/platform/http/rate-limits.ts';
+import { createTestedApp } from '#src/platform/http/testing.ts';
 import { createLogging } from '#src/platform/logging/index.ts';
 import { createMetrics } from '#src/platform/metrics/index.ts';
 import { systemRandom } from '#src/platform/random.ts';
@@ -121,21 +122,23 @@ export const createTestAccounts = (
   const logging = createLogging({ clock, sink: { write: () => undefined, flush: () => undefined, close: () => undefined } });
   const devices = fakeDevices();
   const profiles = fakeProfiles();
+  const config = testConfig(settings);
   const accounts = createAccounts({
     database,
     strings,
     clock,
     random: systemRandom,
-    config: testConfig(settings),
+    config,
     log: logging.named('accounts'),
     passwords: plainPasswords,
+    limiters: createRateLimiters({ clock, config }),
     devices: devices.port,
     profiles: profiles.port,
     onDeactivated: () => Promise.resolve(),
     clientWellKnown: undefined,
     ...instead,
   });
-  const app = createHttpApp({
+  const app = createTestedApp({
     routes: [...accounts.routes, ...routes(accounts, clock)],
     clock,
     logging,

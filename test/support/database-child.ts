@@ -1,9 +1,9 @@
-import pino from 'pino';
 import { systemClock } from '#src/platform/clock.ts';
 import { openDatabase } from '#src/platform/database/index.ts';
 import { isUniqueViolation } from '#src/platform/database/errors.ts';
 import { sql } from '#src/platform/database/sql.ts';
 import type { Table } from '#src/platform/database/types.ts';
+import { silentLogger } from '#src/platform/logging/index.ts';
 
 // A process of its own with an SQLite database, for tests that kill it or take its disk away.
 // Arguments: the file, and the number of bytes in each row. Writes rows for ever and prints the number of each that it was told is durable;
@@ -21,7 +21,7 @@ const database = await openDatabase({
   config: { name: 'sqlite3', args: { database: path } },
   writer: 'master',
   clock: systemClock,
-  logger: pino({ level: 'silent' }),
+  logger: silentLogger,
   sqlite: { maxLogBytes: 256 * 1024 },
 });
 await database.write('create', (tx) => tx.run(sql`CREATE TABLE IF NOT EXISTS test_rows (num BIGINT PRIMARY KEY, body TEXT)`));

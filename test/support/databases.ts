@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
-import pino from 'pino';
 import { systemClock } from '#src/platform/clock.ts';
 import { openDatabase } from '#src/platform/database/index.ts';
 import type { DatabaseConfig, OpenOptions } from '#src/platform/database/index.ts';
 import type { Database, Engine } from '#src/platform/database/types.ts';
+import { silentLogger } from '#src/platform/logging/index.ts';
 import { NO_POSTGRES, makePostgres, postgresPrograms } from './postgres.ts';
 
 /** Opens the test's database, as often as it likes; what it leaves open is closed at its end. */
@@ -17,7 +17,7 @@ export interface Open {
   readonly config: DatabaseConfig;
 }
 
-export const silent = pino({ level: 'silent' });
+export const silent = silentLogger;
 
 interface Place {
   readonly config: DatabaseConfig;

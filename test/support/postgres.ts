@@ -3,10 +3,10 @@ import { chownSync, existsSync, mkdtempSync, readFileSync, readdirSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
-import pino from 'pino';
 import { systemClock } from '#src/platform/clock.ts';
 import { openDatabase } from '#src/platform/database/index.ts';
 import type { DatabaseConfig } from '#src/platform/database/index.ts';
+import { silentLogger } from '#src/platform/logging/index.ts';
 
 /** A PostgreSQL server that was started for the tests: its socket folder. */
 export interface Cluster {
@@ -125,7 +125,7 @@ export const makeTemplate = async (cluster: Cluster): Promise<void> => {
     config: configOf(cluster, TEMPLATE),
     writer: 'master',
     clock: systemClock,
-    logger: pino({ level: 'silent' }),
+    logger: silentLogger,
   });
   await database.close();
 };

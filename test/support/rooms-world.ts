@@ -56,7 +56,11 @@ const pathMatch = (template: string, path: string): Record<string, string> | und
 const converted = (value: string): unknown =>
   value === 'true' || value === 'false' ? value === 'true' : /^\d+$/.test(value) ? Number(value) : value;
 
-export const openRoomsWorld = async (database: Database, ports: Partial<SyncPorts> = {}): Promise<RoomsWorld> => {
+/** `portsOf` makes what the slices above the rooms give to sync. */
+export const openRoomsWorld = async (
+  database: Database,
+  portsOf: (graph: RoomGraph) => Partial<SyncPorts> = () => ({}),
+): Promise<RoomsWorld> => {
   const strings = createStrings(database);
   const clock = systemClock;
   const signingKey = signingKeyFromSeed('ed25519:a_test', Buffer.alloc(32, 1));
@@ -85,7 +89,7 @@ export const openRoomsWorld = async (database: Database, ports: Partial<SyncPort
     filters,
     ignoredUsers,
     config: { excludedRooms: [], responseCacheMs: 0 },
-    ports: { sources: [], ...ports },
+    ports: { sources: [], ...portsOf(graph) },
   });
   const routes: readonly Route[] = [...history.routes, ...sync.routes];
 
