@@ -9,9 +9,10 @@ import { createRateLimiters } from '#src/platform/http/rate-limits.ts';
 import { readTlsFiles, type TlsMaterial } from '#src/platform/http/listener.ts';
 import type { Route } from '#src/platform/http/route.ts';
 import { createJobs } from '#src/platform/jobs/index.ts';
+import type { Logger } from '#src/platform/logging/index.ts';
 import type { Metrics } from '#src/platform/metrics/index.ts';
 import { systemRandom } from '#src/platform/random.ts';
-import { createFollowers } from '#src/platform/streams/followers.ts';
+import { createFollowers, type Followers } from '#src/platform/streams/followers.ts';
 import { VERSION } from '#src/platform/version.ts';
 import { accountDataRoutes, createAccountData, deleteAccountDataOf } from '#src/account-data/index.ts';
 import { createAccounts } from '#src/accounts/index.ts';
@@ -21,9 +22,9 @@ import { createDeviceKeys, createDevices, createRemainingKeys, devicePort, devic
 import { allows, createFilters, deleteFiltersOf, filterRoutes, parseRoomEventFilter } from '#src/filters/index.ts';
 import { createProfiles, profilePort, profileRoutes } from '#src/profiles/index.ts';
 import { createReceipts, receiptRoutes } from '#src/receipts/index.ts';
-import { createPush } from '#src/push/index.ts';
+import { createPush, deletePushDataOf } from '#src/push/index.ts';
 import { createCreation, creationRoutes } from '#src/rooms/creation/index.ts';
-import { createDirectory, directoryRoutes } from '#src/rooms/directory/index.ts';
+import { createDirectory, createPublicRooms, directoryRoutes, publicRoomsRoutes } from '#src/rooms/directory/index.ts';
 import { createHistory } from '#src/rooms/history/index.ts';
 import { createLeaveRooms, createMembership, createProfileChanges, membershipRoutes } from '#src/rooms/membership/index.ts';
 import { createMessaging, messagingRoutes } from '#src/rooms/messaging/index.ts';
@@ -79,67 +80,104 @@ const deviceListPlace = (text: string) => {
   return { events, deviceLists: places.deviceLists?.position };
 };
 
-/** The pieces of a homeserver, put together: what it answers and what runs beside. */
-const assemble = async (config: Config, host: Host, database: Database) => {
-  const { clock, logging } = host;
-  const random = systemRandom;
-  const [ownKey] = readSigningKeys(config);
-  if (ownKey === undefined) throw new ConfigError(['signing_key_path: there is no key in it']);
-  const signingKey = signingKeyFromSeed(ownKey.keyId, Buffer.from(ownKey.seed));
-  const jobs = createJobs(logging.named('synapse.jobs'));
-  const strings = createStrings(database);
-  const passwords = createPasswords({
+/** What every piece stands on. */
+const layGround = (config: Config, host: Host, database: Database) => ({
+  config,
+  database,
+  clock: host.clock,
+  random: systemRandom,
+  strings: createStrings(database),
+  jobs: createJobs(host.logging.named('synapse.jobs')),
+  limiters: createRateLimiters({ clock: host.clock, config }),
+  passwords: createPasswords({
     threads: host.passwordThreads,
     lane: config.server_name,
     rounds: config.bcrypt_rounds,
     pepper: config.password_config.pepper,
-  });
-  const limiters = createRateLimiters({ clock, config });
-  const remaining = createRemainingKeys(database);
-  const ownDevices = devicePort({ clock, remaining });
+  }),
+  log: (name: string): Logger => host.logging.named(`synapse.${name}`),
+});
+
+type Ground = ReturnType<typeof layGround>;
+
+/** Users, their devices and keys, and what they have set for themselves. */
+const assembleUsers = (ground: Ground) => {
+  const { config, database, clock, strings } = ground;
+  const remainingKeys = createRemainingKeys(database);
+  const ownDevices = devicePort({ clock, remaining: remainingKeys });
   const accounts = createAccounts({
-    database,
-    strings,
-    clock,
-    random,
-    config,
-    log: logging.named('synapse.accounts'),
-    passwords,
-    limiters,
+    ...ground,
+    log: ground.log('accounts'),
     devices: ownDevices,
     profiles: profilePort,
     onDeactivated: async (tx, userNum) => {
       await deleteFiltersOf(tx, userNum);
       await deleteAccountDataOf(tx, userNum);
+      await deletePushDataOf(tx, userNum);
     },
     clientWellKnown: clientWellKnown(config),
   });
   const { access } = accounts;
   const devices = createDevices({ database, accounts, port: ownDevices });
-  const keys = createDeviceKeys({ database, strings, clock, serverName: config.server_name, remaining });
+  const keys = createDeviceKeys({ database, strings, clock, serverName: config.server_name, remaining: remainingKeys });
   const profiles = createProfiles({ database, config, findUser: accounts.find });
   const filters = createFilters({ database, config });
-  const lease = await acquireWriterLease(database, jobs);
+  const routes: Route[] = [
+    ...accounts.routes,
+    ...deviceRoutes({ access, confirm: accounts.confirm, devices }),
+    ...keyRoutes({ access, keys }),
+    ...profileRoutes({ access, profiles, config }),
+    ...filterRoutes({ access, filters }),
+    ...adminRoutes({ access, accounts, devices, serverName: config.server_name }),
+    ...serverInfoRoutes({ access, clock, config, serverVersion: VERSION }),
+  ];
+  return { accounts, access, remainingKeys, profiles, filters, routes };
+};
+
+type Users = ReturnType<typeof assembleUsers>;
+
+/** Rooms and what changes them. */
+const assembleRooms = async (ground: Ground, { access, profiles }: Users) => {
+  const { config, database, clock, random, strings, jobs, limiters } = ground;
+  const [ownKey] = readSigningKeys(config);
+  if (ownKey === undefined) throw new ConfigError(['signing_key_path: there is no key in it']);
   const graph = await createRoomGraph({
     database,
     strings,
     clock,
     random,
     serverName: config.server_name,
-    signingKey,
+    signingKey: signingKeyFromSeed(ownKey.keyId, Buffer.from(ownKey.seed)),
     soleWriter: true,
-    lease,
+    lease: await acquireWriterLease(database, jobs),
   });
+  scheduleGraphJanitor(jobs, database, clock);
   const directory = createDirectory({ graph, database, config });
   const membership = createMembership({ graph, strings, directory, profiles, config, limiters });
   const creation = createCreation({ graph, membership, directory, clock, config, limiters });
   const messaging = createMessaging({ graph, membership, directory, config, limiters });
+  const routes: Route[] = [
+    ...directoryRoutes({ access, directory, serverName: config.server_name }),
+    ...publicRoomsRoutes({ access, publicRooms: createPublicRooms({ database, graph, config }), serverName: config.server_name }),
+    ...creationRoutes({ access, creation }),
+    ...membershipRoutes({ access, membership }),
+    ...messagingRoutes({ access, messaging }),
+  ];
+  return { graph, membership, routes };
+};
+
+type Rooms = Awaited<ReturnType<typeof assembleRooms>>;
+
+/** What clients read: history, the small things beside it, and sync over all of it. */
+const assembleReading = async (ground: Ground, { access, filters, remainingKeys }: Users, { graph }: Rooms) => {
+  const { config, database, clock, random, strings, jobs } = ground;
   const accountData = createAccountData({ database, strings });
   const { ignoredUsers } = accountData;
   const typing = createTyping({ graph, random });
   const receipts = createReceipts({ database, strings, clock, graph, accountData });
   const push = await createPush({ database, strings, graph, access, readMarks: receipts.readMarks, serverName: config.server_name, jobs });
   accountData.onIgnored(push.setIgnored);
+  const deviceLists = createDeviceLists({ database, strings, graph, log: ground.log('handlers.device') });
   const history = createHistory({
     graph,
     clock,
@@ -151,7 +189,6 @@ const assemble = async (config: Config, host: Host, database: Database) => {
       return { lazyLoadMembers: filter.lazyLoadMembers, allows: (event) => allows(filter, event) };
     },
   });
-  const deviceLists = createDeviceLists({ database, strings, graph, log: logging.named('synapse.handlers.device') });
   const sync = await createSync({
     database,
     strings,
@@ -167,18 +204,32 @@ const assemble = async (config: Config, host: Host, database: Database) => {
       unreadCounts: push.unreadCounts,
       deviceLists,
       deviceKeys: {
-        remaining: async ({ userNum, deviceId }) => (deviceId === undefined ? NO_KEYS : remaining.of(userNum, deviceId)),
+        remaining: async ({ userNum, deviceId }) => (deviceId === undefined ? NO_KEYS : remainingKeys.of(userNum, deviceId)),
       },
     },
   });
-  const followers = createFollowers({ database, clock, logger: logging.named('synapse.streams') });
-  const profileChanges = createProfileChanges({
-    graph,
-    database,
-    strings,
-    profiles,
-    log: logging.named('synapse.handlers.profile'),
-  });
+  const routes: Route[] = [
+    ...history.routes,
+    ...typingRoutes({ access, typing }),
+    ...accountDataRoutes({ access, accountData, graph }),
+    ...receiptRoutes({ access, receipts }),
+    ...push.routes,
+    ...deviceListRoutes({ access, database, graph, deviceLists, parseToken: deviceListPlace }),
+    ...sync.routes,
+  ];
+  const close = async (): Promise<void> => {
+    sync.close();
+    typing.close();
+    await deviceLists.close();
+  };
+  return { routes, close };
+};
+
+/** What goes on beside the requests: followers of streams, and work that an earlier process left. */
+const startFollowers = async (ground: Ground, { accounts, profiles }: Users, { graph, membership }: Rooms): Promise<Followers> => {
+  const { database, clock, strings, jobs } = ground;
+  const followers = createFollowers({ database, clock, logger: ground.log('streams') });
+  const profileChanges = createProfileChanges({ graph, database, strings, profiles, log: ground.log('handlers.profile') });
   await followers.follow({
     name: 'profile changes',
     stream: 'profiles',
@@ -186,40 +237,27 @@ const assemble = async (config: Config, host: Host, database: Database) => {
     batch: 100,
     handle: async ({ from, to }) => profileChanges.handle(from.min, to.min),
   });
-  accounts.parting.start(createLeaveRooms({ graph, membership, log: logging.named('synapse.handlers.deactivate_account') }));
+  accounts.parting.start(createLeaveRooms({ graph, membership, log: ground.log('handlers.deactivate_account') }));
   for (const job of accounts.jobs) jobs.every(job.name, job.everyMs, job.run);
-  scheduleGraphJanitor(jobs, database, clock);
-  const routes: Route[] = [
-    ...accounts.routes,
-    ...deviceRoutes({ access, confirm: accounts.confirm, devices }),
-    ...keyRoutes({ access, keys }),
-    ...deviceListRoutes({ access, database, graph, deviceLists, parseToken: deviceListPlace }),
-    ...profileRoutes({ access, profiles, config }),
-    ...filterRoutes({ access, filters }),
-    ...directoryRoutes({ access, directory, serverName: config.server_name }),
-    ...creationRoutes({ access, creation }),
-    ...membershipRoutes({ access, membership }),
-    ...messagingRoutes({ access, messaging }),
-    ...history.routes,
-    ...typingRoutes({ access, typing }),
-    ...accountDataRoutes({ access, accountData, graph }),
-    ...receiptRoutes({ access, receipts }),
-    ...sync.routes,
-    ...push.routes,
-    ...adminRoutes({ access, accounts, devices, serverName: config.server_name }),
-    ...serverInfoRoutes({ access, clock, config, serverVersion: VERSION }),
-  ];
+  return followers;
+};
+
+/** The pieces of a homeserver, put together: what it answers and what runs beside. */
+const assemble = async (config: Config, host: Host, database: Database) => {
+  const ground = layGround(config, host, database);
+  const users = assembleUsers(ground);
+  const rooms = await assembleRooms(ground, users);
+  const reading = await assembleReading(ground, users, rooms);
+  const followers = await startFollowers(ground, users, rooms);
   return {
-    routes,
-    accounts,
-    limiters,
+    routes: [...users.routes, ...rooms.routes, ...reading.routes],
+    createRegistrationToken: users.accounts.createRegistrationToken,
+    limiters: ground.limiters,
     stop: async (): Promise<void> => {
-      sync.close();
-      typing.close();
-      await deviceLists.close();
-      await jobs.stop();
+      await reading.close();
+      await ground.jobs.stop();
       await followers.stop();
-      await accounts.close();
+      await users.accounts.close();
     },
   };
 };
@@ -255,7 +293,7 @@ export const startHomeserver = async (config: Config, host: Host): Promise<Homes
       urls,
       routes: parts.routes,
       database,
-      createRegistrationToken: parts.accounts.createRegistrationToken,
+      createRegistrationToken: parts.createRegistrationToken,
       reload: async (changed) => {
         const tls = tlsOf(changed);
         if (tls !== undefined) for (const serving of open) serving.reloadTls(tls);

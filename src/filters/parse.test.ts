@@ -67,7 +67,8 @@ test('a sync filter has all its parts, and its timeline a limit', async () => {
   assert.equal(filter.state.lazyLoadMembers, true);
   assert.ok(filter.notRooms.has('!r:x'));
   assert.ok(!allows(filter.presence, { type: 'm.presence', sender: '@a:x' }));
-  assert.equal((await parseSyncFilter('{"room":{"timeline":{"limit":0}}}', 100)).timeline.limit, 1);
+  assert.equal((await parseSyncFilter('{"room":{"timeline":{"limit":0}}}', 100)).timeline.limit, 0);
+  assert.equal((await parseSyncFilter('{"room":{"timeline":{"limit":-3}}}', 100)).timeline.limit, 0);
   assert.equal((await parseSyncFilter('{}', 100)).timeline.limit, undefined);
 });
 

@@ -5,7 +5,7 @@ import { RoomEventFilterJson, SyncFilterJson } from '#src/filters/schema.ts';
 
 /** What of a room's events somebody wants to see. What is undefined does not restrict. */
 export interface RoomEventFilter {
-  /** At least 1. */
+  /** Of events to give; 0 gives none. */
   readonly limit: number | undefined;
   readonly senders: ReadonlySet<string> | undefined;
   readonly notSenders: ReadonlySet<string>;
@@ -84,7 +84,7 @@ const matchesTypes = (type: string, patterns: TypePatterns): boolean =>
   patterns.exact.has(type) || patterns.wildcards.some((pieces) => matchesPieces(type, pieces));
 
 const roomEventFilter = (json: RoomEventFilterJson): RoomEventFilter => ({
-  limit: json.limit === undefined ? undefined : Math.max(1, Math.floor(json.limit)),
+  limit: json.limit === undefined ? undefined : Math.max(0, Math.floor(json.limit)),
   senders: setOf(json.senders),
   notSenders: new Set(json.not_senders),
   types: patternsOf(json.types),

@@ -1,7 +1,5 @@
 import { LRUCache } from 'lru-cache';
 
-export type { LRUCache as Cache } from 'lru-cache';
-
 /**
  * The `maxEntries` most recently used entries. Takes memory as it fills: lru-cache's own `max` would take it for all of them at once, ten megabytes
  * for the caches of a server that has nothing to do yet.

@@ -33,26 +33,19 @@ const lengthen = (fd: number, bytes: number): void => {
   }
 };
 
-/**
- * Syncs the write-ahead log of a database with a thread and a file descriptor of its own: the event loop goes on while the
- * disk works, and neither password hashing nor DNS can hold a commit up, as they could in libuv's pool.
- *
- * The descriptor stays right for as long as a connection is open: SQLite resets the log in place and removes it with the last
- * connection only. The database file itself must never be opened like this, since closing a descriptor of it would drop the
- * locks that SQLite holds on it; on the log SQLite holds none.
- */
-export const createDurability = (path: string, maxLogBytes: number): Durability => {
-  const fd = openSync(`${path}-wal`, 'r+');
-  lengthen(fd, maxLogBytes);
-  // A killed process may have left commits in the log that the disk does not have yet: nobody may see those either.
-  fdatasyncSync(fd);
-  syncFolder(path);
+interface Asked {
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** The thread that syncs a file, one request at a time; it does not keep the process alive but while it works. */
+const startSyncThread = (fd: number): Durability => {
   const worker = new Worker(new URL('sync-worker.js', import.meta.url), {
     name: 'database sync',
     workerData: { fd },
     resourceLimits: { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 1 },
   });
-  let waiting: { readonly resolve: () => void; readonly reject: (error: unknown) => void } | undefined;
+  let waiting: Asked | undefined;
   const settle = (error: unknown): void => {
     const asked = waiting;
     waiting = undefined;
@@ -81,6 +74,30 @@ export const createDurability = (path: string, maxLogBytes: number): Durability 
       }),
     close: async () => {
       await worker.terminate();
+    },
+  };
+};
+
+/**
+ * Syncs the write-ahead log of a database with a thread and a file descriptor of its own: the event loop goes on while the
+ * disk works, and neither password hashing nor DNS can hold a commit up, as they could in libuv's pool. The thread starts with
+ * the first sync, so that a server to which nobody writes does without its 10 MB.
+ *
+ * The descriptor stays right for as long as a connection is open: SQLite resets the log in place and removes it with the last
+ * connection only. The database file itself must never be opened like this, since closing a descriptor of it would drop the
+ * locks that SQLite holds on it; on the log SQLite holds none.
+ */
+export const createDurability = (path: string, maxLogBytes: number): Durability => {
+  const fd = openSync(`${path}-wal`, 'r+');
+  lengthen(fd, maxLogBytes);
+  // A killed process may have left commits in the log that the disk does not have yet: nobody may see those either.
+  fdatasyncSync(fd);
+  syncFolder(path);
+  let thread: Durability | undefined;
+  return {
+    sync: () => (thread ??= startSyncThread(fd)).sync(),
+    close: async () => {
+      await thread?.close();
       closeSync(fd);
     },
   };
