@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache';
+import { entryCache } from '#src/platform/cache/index.ts';
 import { invalidParam, MatrixError } from '#src/protocol/errors.ts';
 import { byteLength, isUserId } from '#src/protocol/identifiers.ts';
 import { isJsonObject, type JsonObject, member } from '#src/protocol/json.ts';
@@ -85,7 +85,7 @@ const ignoredIds = (content: string | undefined): string[] => {
 export const createAccountData = ({ database, strings }: { database: Database; strings: Strings }): AccountData => {
   const position = (): number => database.positions.current(ACCOUNT_DATA_STREAM).min;
   const recent = createRecentRows<{ position: number; row: DataRow }>(position());
-  const ignoreLists = new LRUCache<number, Promise<ReadonlySet<number>>>({ max: MAX_IGNORE_LISTS });
+  const ignoreLists = entryCache<number, Promise<ReadonlySet<number>>>(MAX_IGNORE_LISTS);
   const listeners: ((userNum: number) => void)[] = [];
   const participants: IgnoredParticipant[] = [];
 

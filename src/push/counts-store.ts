@@ -87,6 +87,11 @@ export interface MemberRow {
   readonly name: string | null;
 }
 
+/** A display name as it is stored: as JSON, for it may hold what a database's text may not. */
+export const nameText = (name: string | undefined): string | null => (name === undefined ? null : JSON.stringify(name));
+
+export const nameOf = (text: string | null): string | undefined => (text === null ? undefined : (JSON.parse(text) as string));
+
 export const putMember = (tx: Transaction, row: MemberRow): void => {
   tx.put(members, { ...row });
 };
@@ -184,12 +189,12 @@ export const seriesAfter = async (
   roomNums: readonly number[],
   senderNums: readonly number[],
   after: number,
-): Promise<Series[]> => {
-  const rows = await reader.all<{ room_num: number; sender_num: number; thread_num: number }>(
-    sql`SELECT room_num, sender_num, thread_num FROM push_series
+): Promise<(Series & { readonly position: number })[]> => {
+  const rows = await reader.all<{ room_num: number; sender_num: number; thread_num: number; position: number }>(
+    sql`SELECT room_num, sender_num, thread_num, position FROM push_series
         WHERE room_num ${sql.in(roomNums)} AND position > ${after} AND sender_num ${sql.in(senderNums)}`,
   );
-  return rows.map((row) => ({ roomNum: row.room_num, senderNum: row.sender_num, threadNum: row.thread_num }));
+  return rows.map((row) => ({ roomNum: row.room_num, senderNum: row.sender_num, threadNum: row.thread_num, position: row.position }));
 };
 
 /** How an event is different, for a user or (`who` below 0) for a class. */

@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache';
+import { entryCache } from '#src/platform/cache/index.ts';
 import type { Database } from '#src/platform/database/types.ts';
 import { EVENTS_STREAM, type RoomGraph } from '#src/rooms/graph/index.ts';
 import { MAIN_THREAD } from '#src/push/counts-store.ts';
@@ -29,7 +29,6 @@ export interface CountsTools {
 
 /** Counts as they were at a position of the events' stream. */
 interface Known extends Unread {
-  readonly upTo: number;
   readonly mark: ReadMark;
 }
 
@@ -54,7 +53,7 @@ const withEvent = (known: Known, userNum: number, event: CountedEvent, ignored: 
 
 /** Answers counts: carried on from the last answer by the events since, or read anew where something else has happened. */
 export const createUnreadCounts = ({ database, graph, readMarks, ignored, recent }: CountsTools): UnreadCounts => {
-  const cache = new LRUCache<string, Known>({ max: MAX_KNOWN });
+  const cache = entryCache<string, Known>(MAX_KNOWN);
 
   const carryOn = (userNum: number, roomNum: number, mark: ReadMark): Known | undefined => {
     const key = `${userNum}/${roomNum}`;
@@ -90,15 +89,14 @@ export const createUnreadCounts = ({ database, graph, readMarks, ignored, recent
     roomNums: readonly number[],
     marks: ReadonlyMap<number, ReadMark>,
   ): Promise<ReadonlyMap<number, Unread>> => {
-    const position = (): number => database.positions.current(EVENTS_STREAM).min;
-    const upTo = position();
+    const published = database.positions.current(EVENTS_STREAM).min;
     const byNumber = await numbered(marks);
     const unread = await database.read('unread counts', async (reader) =>
       readUnread(reader, userNum, roomNums, byNumber, await ignored.spansOf(reader, userNum)),
     );
-    // If events were published meanwhile, it is not known which of them the reading has seen.
-    if (position() === upTo)
-      for (const [roomNum, each] of unread) cache.set(`${userNum}/${roomNum}`, { ...each, upTo, mark: marks.get(roomNum) ?? NO_MARK });
+    // What was published before has been read; of what came meanwhile the reading itself tells.
+    for (const [roomNum, each] of unread)
+      cache.set(`${userNum}/${roomNum}`, { ...each, upTo: Math.max(published, each.upTo), mark: marks.get(roomNum) ?? NO_MARK });
     return unread;
   };
 

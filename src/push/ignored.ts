@@ -66,3 +66,8 @@ export const createIgnored = async (database: Database): Promise<Ignored> => {
     },
   };
 };
+
+/** Forgets whom a user has ignored. */
+export const deleteIgnored = async (tx: Transaction, userNum: number): Promise<void> => {
+  await tx.run(sql`DELETE FROM push_ignored WHERE user_num = ${userNum}`);
+};

@@ -6,19 +6,20 @@ import type { Jobs } from '#src/platform/jobs/index.ts';
 import { EVENTS_STREAM, type RoomGraph } from '#src/rooms/graph/index.ts';
 import { createUnreadCounts, type UnreadCounts } from '#src/push/counts.ts';
 import { deleteClasses, unusedClasses } from '#src/push/counts-store.ts';
-import { createIgnored } from '#src/push/ignored.ts';
+import { createIgnored, deleteIgnored } from '#src/push/ignored.ts';
 import { createCounting } from '#src/push/participant.ts';
 import type { ReadMarks } from '#src/push/ports.ts';
 import { createRecentCounts } from '#src/push/recent.ts';
 import { createPushRooms } from '#src/push/rooms.ts';
 import { pushRoutes } from '#src/push/routes.ts';
 import { createPushRules, type PushRules } from '#src/push/rules.ts';
+import { deleteRules } from '#src/push/rules-store.ts';
 import { createPushRulesSource, type PushRulesSource } from '#src/push/sync-source.ts';
 
 export type { RoomCounts, UnreadCounts } from '#src/push/counts.ts';
 export type { ReadMark, ReadMarks } from '#src/push/ports.ts';
 export type { PushRules } from '#src/push/rules.ts';
-export { type PushRulesSource } from '#src/push/sync-source.ts';
+export type { PushRulesSource } from '#src/push/sync-source.ts';
 
 /** Push rules, and counts of what users have not read. */
 export interface Push {
@@ -67,4 +68,10 @@ export const createPush = async ({ database, strings, graph, access, readMarks, 
     source: createPushRulesSource({ database, rules }),
     setIgnored: ignored.set,
   };
+};
+
+/** Deletes a user's push rules and what goes with them. */
+export const deletePushDataOf = async (tx: Transaction, userNum: number): Promise<void> => {
+  await deleteRules(tx, userNum);
+  await deleteIgnored(tx, userNum);
 };

@@ -8,6 +8,7 @@ import {
   insertRunning,
   MAIN_THREAD,
   moveMember,
+  nameText,
   putCorrection,
   putMember,
   putSent,
@@ -106,7 +107,7 @@ export const createCounting = (tools: CountingTools): CommitParticipant => {
   const putJoined = async ({ room, state, writes, disturbed }: Batch, member: NewMember, event: RoomEvent): Promise<void> => {
     const known = state.members.get(member.userNum);
     const { userClass, anchors } = (await rooms.place(room, [member])).get(member.userNum) as Placed;
-    const name = member.name ?? null;
+    const name = nameText(member.name);
     const before = known && state.classes.get(known.classNum);
     if (known !== undefined && before !== undefined) {
       if (known.name === member.name) return;
@@ -147,7 +148,6 @@ export const createCounting = (tools: CountingTools): CommitParticipant => {
         await putJoined(batch, { userId, userNum, name: typeof name === 'string' && name !== '' ? name : undefined }, event);
       } else if (state.members.has(userNum)) {
         state.remove(userNum);
-        state.moved.delete(userNum);
         batch.disturbed.push(userNum);
         writes.push((tx) => deleteMember(tx, room.num, userNum));
       }

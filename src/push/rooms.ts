@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
+import { entryCache } from '#src/platform/cache/index.ts';
 import { defaultPushRules, type PushRuleset } from '#src/protocol/push-rules.ts';
 import type { Strings } from '#src/platform/database/strings.ts';
 import type { Database } from '#src/platform/database/types.ts';
 import type { RoomGraph, RoomInfo } from '#src/rooms/graph/index.ts';
 import type { Anchor } from '#src/push/anchors.ts';
 import { compileClass, roomRulesOf } from '#src/push/classes.ts';
-import { classByDigest, insertClass, type MemberRow, membersOfRoom } from '#src/push/counts-store.ts';
+import { classByDigest, insertClass, type MemberRow, membersOfRoom, nameOf } from '#src/push/counts-store.ts';
 import { PushRoom, type UserClass } from '#src/push/room.ts';
 import type { PushRules, RuleOwner } from '#src/push/rules.ts';
 
@@ -36,7 +37,6 @@ export interface PushRooms {
 /** The stream that gives classes their numbers. */
 const CLASSES = 'push_classes';
 const MAX_CLASSES = 10_000;
-const MAX_ROOMS = 2000;
 /** Members in the memory of all rooms. */
 const MAX_MEMBERS = 1_000_000;
 const PAGE = 1000;
@@ -52,7 +52,7 @@ export interface PushRoomsTools {
 
 /** The classes of users by their text; numbered as they are first met. */
 const createClasses = (database: Database): ((text: string) => Promise<UserClass>) => {
-  const known = new LRUCache<string, UserClass>({ max: MAX_CLASSES });
+  const known = entryCache<string, UserClass>(MAX_CLASSES);
   return async (text) => {
     const cached = known.get(text);
     if (cached !== undefined) return cached;
@@ -74,7 +74,7 @@ const createClasses = (database: Database): ((text: string) => Promise<UserClass
 };
 
 export const createPushRooms = ({ database, strings, graph, rules }: PushRoomsTools): PushRooms => {
-  const rooms = new LRUCache<number, PushRoom>({ max: MAX_ROOMS, maxSize: MAX_MEMBERS, sizeCalculation: (room) => room.members.size + 1 });
+  const rooms = new LRUCache<number, PushRoom>({ maxSize: MAX_MEMBERS, sizeCalculation: (room) => room.members.size + 1 });
   const classOf = createClasses(database);
 
   const place: PushRooms['place'] = async (room, members) => {
@@ -99,7 +99,7 @@ export const createPushRooms = ({ database, strings, graph, rules }: PushRoomsTo
     const members = rows.map((row): NewMember => ({
       userNum: row.user_num,
       userId: ids.get(row.user_num) as string,
-      name: row.name ?? undefined,
+      name: nameOf(row.name),
     }));
     const placed = await place(room, members);
     for (const [index, member] of members.entries()) {

@@ -25,3 +25,8 @@ export const usersChanged = async (reader: Reader, after: number, upTo: number):
   );
   return rows.map((row) => row.user_num);
 };
+
+/** Deletes what a user has changed. Nobody asks for the rules of a user who is gone, so that it is no change of the stream. */
+export const deleteRules = async (tx: Transaction, userNum: number): Promise<void> => {
+  await tx.run(sql`DELETE FROM push_rules WHERE user_num = ${userNum}`);
+};

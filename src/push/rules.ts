@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache';
+import { entryCache } from '#src/platform/cache/index.ts';
 import { notFound, unrecognized } from '#src/protocol/errors.ts';
 import { isJsonObject, type JsonValue, member } from '#src/protocol/json.ts';
 import { defaultPushRules, type PushRule, type PushRuleset } from '#src/protocol/push-rules.ts';
@@ -60,7 +60,7 @@ const readDeviations = async (reader: Reader, userNum: number): Promise<Deviatio
 
 /** Push rules by user. What was read is kept; each change of the stream makes those forgotten whose rules changed. */
 export const createPushRules = ({ database }: { readonly database: Database }): PushRules => {
-  const cache = new LRUCache<number, Known>({ max: MAX_CACHED });
+  const cache = entryCache<number, Known>(MAX_CACHED);
   const position = (): number => database.positions.current(PUSH_RULES_STREAM).min;
   let seen = position();
 

@@ -17,8 +17,7 @@ export interface PushRulesSource {
   accountData(reader: RuleOwner, span: Span): Promise<readonly { readonly type: string; readonly content: JsonObject }[]>;
 }
 
-/** The content of `m.push_rules`. */
-export const pushRulesContent = (rules: PushRuleset): JsonObject => ({ global: rules as unknown as JsonObject });
+const contentOf = (rules: PushRuleset): JsonObject => ({ global: rules as unknown as JsonObject });
 
 export const createPushRulesSource = ({
   database,
@@ -47,6 +46,6 @@ export const createPushRulesSource = ({
       const changed = await rules.changedAt(reader);
       if (changed <= after || changed > upTo) return [];
     }
-    return [{ type: 'm.push_rules', content: pushRulesContent(await rules.rulesOf(reader)) }];
+    return [{ type: 'm.push_rules', content: contentOf(await rules.rulesOf(reader)) }];
   },
 });

@@ -28,6 +28,8 @@ export interface Unread {
   readonly classNum: number;
   /** By thread; those with nothing unread are left out. */
   readonly threads: ReadonlyMap<number, Tally>;
+  /** No event after this position that was there to be read has counted for the user. */
+  readonly upTo: number;
 }
 
 /** A stretch of positions, without its first and with its last. */
@@ -161,8 +163,11 @@ export const readUnread = async (
   for (const { roomNum, member, belongings, readUpTo } of rooms) {
     const main: Series = { roomNum, senderNum: EVERYBODY, threadNum: MAIN_THREAD };
     const series = [...((latest.get(roomNum)?.position ?? 0) > readUpTo(MAIN_THREAD) ? [main] : []), ...(others.get(roomNum) ?? [])];
-    const threads = await threadsOf({ belongings, series, corrections: corrections.get(roomNum) ?? [], spans, readUpTo, at });
-    unread.set(roomNum, { classNum: member.class_num, threads });
+    const corrected = corrections.get(roomNum) ?? [];
+    const threads = await threadsOf({ belongings, series, corrections: corrected, spans, readUpTo, at });
+    const positions = [...(others.get(roomNum) ?? []), ...corrected].map((row) => row.position);
+    const upTo = Math.max(member.joined, latest.get(roomNum)?.position ?? 0, ...positions);
+    unread.set(roomNum, { classNum: member.class_num, threads, upTo });
   }
   return unread;
 };

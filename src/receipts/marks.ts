@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache';
+import { entryCache } from '#src/platform/cache/index.ts';
 import type { Database } from '#src/platform/database/types.ts';
 import { readMarksOf } from '#src/receipts/store.ts';
 
@@ -22,7 +22,7 @@ const MAX_KNOWN = 100_000;
 const NO_MARK: RoomMark = { unthreaded: undefined, threads: new Map() };
 
 export const createReadMarks = (database: Pick<Database, 'read'>): ReadMarks => {
-  const known = new LRUCache<string, RoomMark>({ max: MAX_KNOWN });
+  const known = entryCache<string, RoomMark>(MAX_KNOWN);
   const keyOf = (userNum: number, roomNum: number): string => `${String(userNum)}/${String(roomNum)}`;
   /** Moves on with every receipt: what was read before is not kept. */
   let changes = 0;

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { test } from 'node:test';
 import { withBothDatabases } from '#test/support/databases.ts';
 import { member, message, openRoomsWorld } from '#test/support/rooms-world.ts';
 import { systemClock } from '#src/platform/clock.ts';
@@ -7,6 +8,7 @@ import type { Requester } from '#src/accounts/index.ts';
 import { createAccountData } from '#src/account-data/index.ts';
 import type { RoomEvent } from '#src/rooms/graph/index.ts';
 import { createReceipts } from '#src/receipts/index.ts';
+import { isInThread } from '#src/receipts/threads.ts';
 
 const ALICE = '@alice:one.example';
 const BOB = '@bob:one.example';
@@ -73,4 +75,20 @@ withBothDatabases('receipts move on, by thread, and private ones are for their u
   await assert.rejects(mark(BOB, 'm.read', '$nothing'), { status: 404, errcode: 'M_NOT_FOUND' });
   await assert.rejects(mark('@carol:one.example', 'm.read', idOf(0)), { status: 403, errcode: 'M_FORBIDDEN' });
   world.close();
+});
+
+test('what relates to a thread without answering in it may be read there', async () => {
+  const event = (eventId: string, relation?: object) =>
+    ({ eventId, pdu: { content: relation === undefined ? {} : { 'm.relates_to': relation } } }) as unknown as RoomEvent;
+  const root = event('$root');
+  const answer = event('$answer', { rel_type: 'm.thread', event_id: '$root' });
+  const reference = event('$reference', { rel_type: 'm.reference', event_id: '$root' });
+  const reaction = event('$reaction', { rel_type: 'm.annotation', event_id: '$reference' });
+  const stranger = event('$stranger');
+  const known = new Map([root, answer, reference, reaction, stranger].map((each) => [each.eventId, each]));
+  const events = { byId: async (eventId: string) => Promise.resolve(known.get(eventId)) };
+  for (const each of [root, answer, reference, reaction]) assert.equal(await isInThread(events, each, '$root'), true, each.eventId);
+  assert.equal(await isInThread(events, stranger, '$root'), false);
+  assert.equal(await isInThread(events, answer, 'main'), false);
+  for (const each of [root, reaction, stranger]) assert.equal(await isInThread(events, each, 'main'), true, each.eventId);
 });

@@ -10,20 +10,18 @@ const relationOf = (event: RoomEvent): { relType: unknown; target: string } | un
   return { relType: relation.rel_type, target: relation.event_id };
 };
 
-/** The root of the thread that an event belongs to, itself or by what it relates to; undefined for the main timeline. */
-export const threadOf = async (events: Pick<Events, 'byId'>, event: RoomEvent): Promise<string | undefined> => {
+/**
+ * Whether a receipt for the event may name this thread: the event is its root, answers in it, or relates to what is in it (client-server API,
+ * "Threading"). A root stands in the main timeline as well, and so does what relates to it without answering in the thread.
+ */
+export const isInThread = async (events: Pick<Events, 'byId'>, event: RoomEvent, threadId: string): Promise<boolean> => {
   let at: RoomEvent | undefined = event;
   for (let hop = 0; at !== undefined && hop <= MAX_HOPS; hop++) {
+    if (at.eventId === threadId) return true;
     const relation = relationOf(at);
-    if (relation === undefined) return undefined;
-    if (relation.relType === 'm.thread') return relation.target;
+    if (relation === undefined) break;
+    if (relation.relType === 'm.thread') return relation.target === threadId;
     at = await events.byId(relation.target);
   }
-  return undefined;
-};
-
-/** Whether a receipt for the event may name this thread; a thread's root stands in the thread and in the main timeline. */
-export const isInThread = async (events: Pick<Events, 'byId'>, event: RoomEvent, threadId: string): Promise<boolean> => {
-  if (event.eventId === threadId) return true;
-  return ((await threadOf(events, event)) ?? 'main') === threadId;
+  return threadId === 'main';
 };
