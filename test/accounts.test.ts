@@ -99,7 +99,16 @@ onEachEngine('those who share a room are told of changed devices', async (startO
   ok(await eve.post(`/join/${room}`));
   const joined = await sync(eve, before);
   assert.deepEqual(joined.device_lists?.changed?.toSorted(), [alice.userId, bob.userId, eve.userId].toSorted());
+  // Those who were there are told of who came, of a new name not, and of who went.
+  const met = await sync(bob, (await waiting).next_batch);
+  assert.deepEqual(met.device_lists, { changed: [eve.userId], left: [] });
+  ok(await eve.put(`/rooms/${room}/state/m.room.member/${encodeURIComponent(eve.userId)}`, { membership: 'join', displayname: 'E' }));
+  const named = await sync(bob, met.next_batch);
+  assert.equal(named.device_lists, undefined);
   ok(await eve.post(`/rooms/${room}/leave`));
+  assert.deepEqual((await sync(bob, named.next_batch)).device_lists, { changed: [], left: [eve.userId] });
+  const since = encodeURIComponent(met.next_batch);
+  assert.deepEqual(ok(await bob.get(`/keys/changes?from=${since}&to=${since}`)), { changed: [], left: [eve.userId] });
   const left = await sync(eve, joined.next_batch);
   assert.deepEqual(left.device_lists?.left?.toSorted(), [alice.userId, bob.userId].toSorted());
   const changes = ok(await eve.get<{ left: string[] }>(`/keys/changes?from=${encodeURIComponent(joined.next_batch)}&to=x`));

@@ -156,6 +156,14 @@ onEachEngine('members come and go', async (startOnEngine) => {
   assertError(await act(alice, roomId, 'invite', undefined, { user_id: 'nobody' }), 400, 'M_INVALID_PARAM');
 });
 
+onEachEngine('who joins may say more than that', async (startOnEngine) => {
+  await using server = await startOnEngine();
+  const [alice, bob] = [await server.register('alice'), await server.register('bob')];
+  const roomId = await createRoom(alice, { preset: 'public_chat' });
+  ok(await bob.post(`/join/${id(roomId)}`, { foo: 'bar', displayname: 'Robert', membership: 'ban', third_party_signed: {} }));
+  assert.deepEqual(await contentAt(alice, roomId, 'm.room.member', bob.userId), { foo: 'bar', displayname: 'Robert', membership: 'join' });
+});
+
 onEachEngine('rooms that are not known', async (startOnEngine) => {
   await using server = await startOnEngine();
   const alice = await server.register('alice');
@@ -298,6 +306,7 @@ onEachEngine('aliases name rooms', async (startOnEngine) => {
   assert.deepEqual(ok(await alice.get(`/rooms/${id(roomId)}/aliases`)), { aliases: [alias] });
   assertError(await bob.get(`/rooms/${id(roomId)}/aliases`), 403, 'M_FORBIDDEN');
   ok(await setState(alice, roomId, 'm.room.canonical_alias', { alias, alt_aliases: [alias] }));
+  assertError(await setState(alice, roomId, 'm.room.canonical_alias', { alias: '%one:x' }), 400, 'M_INVALID_PARAM');
   ok(await bob.post(`/join/${id(alias)}`));
   assertError(await bob.delete(path(alias)), 403, 'M_FORBIDDEN');
   ok(await alice.delete(path(alias)));

@@ -54,10 +54,12 @@ onEachEngine('two people hear of each other by sync', async (startOnEngine) => {
   ok(await bob.post(`/rooms/${id(roomId)}/join`));
   const arrived = await sync(bob, invited.next_batch);
   assert.equal(arrived.rooms?.join?.[roomId]?.timeline.limited, true);
+  assert.deepEqual(arrived.rooms?.join?.[roomId]?.summary, { 'm.joined_member_count': 2, 'm.invited_member_count': 0 });
   const told = bob.get<Sync>(`/sync?since=${id(arrived.next_batch)}&timeout=30000`);
   const eventId = await say(alice, roomId, 'hello');
   const heard = ok(await told);
   assert.deepEqual(bodies(heard.rooms?.join?.[roomId]), ['hello']);
+  assert.equal(heard.rooms?.join?.[roomId]?.summary, undefined, 'nobody came or went');
   const [toBob] = heard.rooms?.join?.[roomId]?.timeline.events ?? [];
   assert.equal(toBob?.unsigned?.['transaction_id'], undefined);
 
@@ -104,6 +106,11 @@ onEachEngine('filters by id and in the query, and what is no filter or token', a
   assert.equal(byId?.summary?.['m.joined_member_count'], 1);
   const inline = (await sync(alice, undefined, `&filter=${id(JSON.stringify(filter))}`)).rooms?.join?.[roomId];
   assert.deepEqual(bodies(inline), ['hello']);
+  const nothing = { room: { timeline: { limit: 0 }, include_leave: true } };
+  ok(await alice.post(`/rooms/${id(roomId)}/leave`));
+  const gone = (await sync(alice, undefined, `&filter=${id(JSON.stringify(nothing))}`)).rooms?.leave?.[roomId];
+  assert.deepEqual(bodies(gone), []);
+  assert.equal(gone?.state.events.find((event) => event.type === 'm.room.member')?.content['membership'], 'leave');
   ok(await alice.get('/_matrix/client/r0/sync?full_state=true&set_presence=offline'));
   assertError(await alice.get('/sync?filter=77'), 400, 'M_INVALID_PARAM');
   assertError(await alice.get(`/sync?filter=${id('{"room":1}')}`), 400, 'M_BAD_JSON');

@@ -26,18 +26,21 @@ export const deviceListRoutes = ({
 }: {
   access: Pick<AccountAccess, 'guest'>;
   database: Pick<Database, 'positions'>;
-  graph: { readonly memberships: Pick<RoomGraph['memberships'], 'changes'> };
+  graph: { readonly memberships: Pick<RoomGraph['memberships'], 'changes' | 'ofUser'> };
   deviceLists: DeviceLists;
   /** Reads a token of `/sync`; throws for what is none. */
   parseToken: (text: string) => SyncPlace;
 }): Route[] => {
-  /** The rooms that somebody came into or left, by the last of the changes. */
+  /** The rooms that somebody came into or left, by the last of the changes, and those where others may have. */
   const movesSince = async (userNum: number, after: number): Promise<Moves> => {
-    const changes = await graph.memberships.changes(userNum, after, database.positions.current(EVENTS_STREAM).min);
+    const upTo = database.positions.current(EVENTS_STREAM).min;
+    const changes = await graph.memberships.changes(userNum, after, upTo);
     const last = new Map(changes.map((change) => [change.room_num, change.membership]));
     const inState = (...memberships: readonly string[]): number[] =>
       [...last].filter(([, membership]) => memberships.includes(membership)).map(([roomNum]) => roomNum);
-    return { newlyJoined: inState('join'), newlyLeft: inState('leave', 'ban') };
+    const rows = [...(await graph.memberships.ofUser(userNum)).values()];
+    const roomNums = rows.filter((row) => row.membership === 'join' && !last.has(row.roomNum)).map((row) => row.roomNum);
+    return { newlyJoined: inState('join'), newlyLeft: inState('leave', 'ban'), stayedIn: { roomNums, after, upTo } };
   };
 
   return [

@@ -3,7 +3,7 @@ import type { Database } from '#src/platform/database/types.ts';
 import type { Strings } from '#src/platform/database/strings.ts';
 import type { Logger } from '#src/platform/logging/index.ts';
 import type { RoomGraph } from '#src/rooms/graph/index.ts';
-import { membersOf, sharersAmong } from '#src/device-lists/views.ts';
+import { membersOf, movedMembers, sharersAmong } from '#src/device-lists/views.ts';
 
 const STREAM = 'device_lists';
 
@@ -13,10 +13,12 @@ export interface Span {
   readonly upTo: number;
 }
 
-/** Rooms that the reader has come into, or has left. */
+/** Rooms that the reader has come into or has left, and those that others may have. */
 export interface Moves {
   readonly newlyJoined: readonly number[];
   readonly newlyLeft: readonly number[];
+  /** Rooms in which the reader stayed, and the stretch of the events' stream in which others may have come and gone there. */
+  readonly stayedIn: { readonly roomNums: readonly number[]; readonly after: number; readonly upTo: number };
 }
 
 /** Whose devices a reader has to ask for again, and whose no more; user ids. */
@@ -51,7 +53,7 @@ export const createDeviceLists = ({
 }: {
   database: Database;
   strings: Strings;
-  graph: { readonly memberships: Pick<RoomGraph['memberships'], 'ofUser'> };
+  graph: Pick<RoomGraph, 'timeline' | 'states' | 'events'> & { readonly memberships: Pick<RoomGraph['memberships'], 'ofUser'> };
   log: Logger;
 }): DeviceLists => {
   const position = (): number => database.positions.current(STREAM).min;
@@ -64,6 +66,23 @@ export const createDeviceLists = ({
     for (const userNum of changed) {
       for (const row of (await graph.memberships.ofUser(userNum)).values()) if (row.membership === 'join') wake.room(row.roomNum);
     }
+  };
+
+  /** Who has member events in the stretch, apart by whether they were in the room before it. */
+  const movedIn = async ({ roomNums, after, upTo }: Moves['stayedIn']): Promise<{ wereIn: number[]; wereOut: number[] }> => {
+    const moved = { wereIn: [] as number[], wereOut: [] as number[] };
+    if (roomNums.length === 0) return moved;
+    const rows = await database.read('moved members', (reader) => movedMembers(reader, roomNums, after, upTo));
+    const ids = await strings.textOf([...new Set(rows.map((row) => row.user_num))]);
+    for (const [roomNum, inRoom] of Map.groupBy(rows, (row) => row.room_num)) {
+      const root = await graph.timeline.rootAt(roomNum, after);
+      for (const { user_num: userNum } of inRoom) {
+        const eventNum = await graph.states.get(roomNum, root, 'm.room.member', ids.get(userNum) ?? '');
+        const before = eventNum === undefined ? undefined : await graph.events.byNum(eventNum);
+        (before?.pdu.content.membership === 'join' ? moved.wereIn : moved.wereOut).push(userNum);
+      }
+    }
+    return moved;
   };
 
   const idsOf = async (userNums: Iterable<number>): Promise<string[]> => [...(await strings.textOf([...userNums])).values()];
@@ -82,16 +101,17 @@ export const createDeviceLists = ({
           .catch((error: unknown) => log.warn({ err: error }, 'Those who wait could not be told of changed devices'));
       });
     },
-    changes: async ({ userNum }, { after, upTo }, { newlyJoined, newlyLeft }) => {
+    changes: async ({ userNum }, { after, upTo }, { newlyJoined, newlyLeft, stayedIn }) => {
+      const { wereIn, wereOut } = await movedIn(stayedIn);
       const { changed, left } = await database.read('device list changes', async (reader) => {
-        const moved = after === undefined ? [] : await readChangedLists(reader, after, upTo);
+        const moved = [...wereOut, ...(after === undefined ? [] : await readChangedLists(reader, after, upTo))];
         const shared = new Set(moved.length === 0 ? [] : await sharersAmong(reader, userNum, moved));
         const met = newlyJoined.length === 0 ? [] : await membersOf(reader, newlyJoined);
-        const once = newlyLeft.length === 0 ? [] : await membersOf(reader, newlyLeft);
+        const once = [...wereIn, ...(newlyLeft.length === 0 ? [] : await membersOf(reader, newlyLeft))];
         const still = new Set(once.length === 0 ? [] : await sharersAmong(reader, userNum, once));
         return {
           changed: new Set([...moved.filter((num) => num === userNum || shared.has(num)), ...met]),
-          left: once.filter((num) => num !== userNum && !still.has(num)),
+          left: [...new Set(once)].filter((num) => num !== userNum && !still.has(num)),
         };
       });
       return { changed: await idsOf(changed), left: await idsOf(left) };

@@ -7,13 +7,15 @@ import type { KeyRow } from '#src/devices/key-store.ts';
 const Texts = Type.Record(Type.String(), Type.String());
 const OrNothing = <T extends Schema>(schema: T) => Type.Optional(Type.Union([schema, Type.Null()]));
 
+/** All of it is required; `deviceKeysText` asks for it, for the error is another than that of a missing parameter. */
 const DeviceKeysJson = Type.Object({
-  user_id: Type.String(),
-  device_id: Type.String(),
-  algorithms: Type.Array(Type.String()),
-  keys: Texts,
-  signatures: Type.Record(Type.String(), Texts),
+  user_id: Type.Optional(Type.String()),
+  device_id: Type.Optional(Type.String()),
+  algorithms: Type.Optional(Type.Array(Type.String())),
+  keys: Type.Optional(Texts),
+  signatures: Type.Optional(Type.Record(Type.String(), Texts)),
 });
+const REQUIRED = ['user_id', 'device_id', 'algorithms', 'keys', 'signatures'] as const;
 
 /** A key alone, or signed; what is in a signed one is for clients to judge. */
 const KeysJson = Type.Record(Type.String(), Type.Union([Type.String(), Type.Object({ key: Type.String() })]));
@@ -40,8 +42,10 @@ export const keyRows = (keys: Static<typeof KeysJson>, field: string): KeyRow[] 
     return { algorithm, key_id: keyId, json: canonicalJson(key) };
   });
 
-/** The text to store of what a device says of itself. Throws `M_BAD_JSON` where it speaks of another device. */
+/** The text to store of what a device says of itself. Throws `M_BAD_JSON` where something is missing, or it speaks of another device. */
 export const deviceKeysText = (keys: Static<typeof DeviceKeysJson>, owner: { userId: string; deviceId: string }): string => {
+  const missing = REQUIRED.find((key) => keys[key] === undefined);
+  if (missing !== undefined) throw badJson(`Missing required key in device_keys: ${missing}`);
   if (keys.user_id !== owner.userId) throw badJson('The `user_id` in `device_keys` is not that of the authenticated user');
   if (keys.device_id !== owner.deviceId) throw badJson('The `device_id` in `device_keys` is not that of the authenticated device');
   // What servers add is not the device's to say.

@@ -66,7 +66,7 @@ onBothDatabases('what is wrong with keys is said', async (database, strings) => 
   const codeOf = async (body: object): Promise<string> => errorOf(await alice('upload', body));
   assert.equal(await codeOf({ device_keys: deviceKeys('@bob:test', 'PHONE') }), '400 M_BAD_JSON');
   assert.equal(await codeOf({ device_keys: deviceKeys('@alice:test', 'LAPTOP') }), '400 M_BAD_JSON');
-  assert.equal(await codeOf({ device_keys: { user_id: '@alice:test' } }), '400 M_MISSING_PARAM');
+  assert.equal(await codeOf({ device_keys: { user_id: '@alice:test' } }), '400 M_BAD_JSON');
   for (const name of ['nocolon', 'a:b:c', ':x', 'a:', 'a:\0', 'a:\ud800']) {
     assert.equal(await codeOf({ one_time_keys: { [name]: 'x' } }), '400 M_BAD_JSON', JSON.stringify(name));
   }

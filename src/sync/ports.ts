@@ -51,6 +51,8 @@ export interface ToDeviceSource extends SyncStream {
 export interface RoomMoves {
   readonly newlyJoined: readonly number[];
   readonly newlyLeft: readonly number[];
+  /** Rooms in which the user stayed, and in which there were member events between the positions `after` and `upTo`. */
+  readonly stayedIn: { readonly roomNums: readonly number[]; readonly after: number; readonly upTo: number };
 }
 
 /** Whose devices have changed among those with whom the reader shares rooms. */

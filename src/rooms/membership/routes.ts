@@ -4,6 +4,8 @@ import type { AccountAccess, Requester } from '#src/accounts/index.ts';
 import { client, route } from '#src/platform/http/route.ts';
 import type { Access, Call, Route } from '#src/platform/http/route.ts';
 import { forbidden, missingParam } from '#src/protocol/errors.ts';
+import type { JsonObject } from '#src/protocol/json.ts';
+import type { MemberChange } from '#src/rooms/membership/changes.ts';
 import type { Membership } from '#src/rooms/membership/service.ts';
 
 const SINCE_V1 = ['v3', 'r0', 'api/v1', 'unstable'];
@@ -75,17 +77,23 @@ const actionRoutes = (membership: Membership, access: AccountAccess): Route[] =>
   }),
 ];
 
+/** All that a body of `POST /join/…` says becomes part of the member event, as it would by setting that state. */
+const joinContent = (body: Reason | undefined) => {
+  const { third_party_signed: _, ...content } = (body ?? {}) as JsonObject;
+  return { content };
+};
+
 /** Entering a room by its id or alias. */
 const enterRoutes = (membership: Membership, access: AccountAccess): Route[] => {
   const enter =
-    (action: 'join' | 'knock') =>
+    (action: 'join' | 'knock', contentOf: (body: Reason | undefined) => Pick<MemberChange, 'content'>) =>
     async (call: Call<Requester, { readonly roomIdOrAlias: string }, unknown, Reason | undefined>): Promise<unknown> => {
       const { caller, params, body } = call;
       const roomId = await membership.roomIdOf(params.roomIdOrAlias);
-      await membership.change(caller, roomId, { target: caller.userId, action, ...withReason(body) });
+      await membership.change(caller, roomId, { target: caller.userId, action, ...contentOf(body) });
       return { room_id: roomId };
     };
-  const join = { access: access.guest, body: ReasonBody, handle: enter('join') };
+  const join = { access: access.guest, body: ReasonBody, handle: enter('join', joinContent) };
   return [
     route({ method: 'POST', path: client('/join/:roomIdOrAlias', SINCE_V1), ...join }),
     route({ method: 'PUT', path: client('/join/:roomIdOrAlias/:txnId', SINCE_V1), ...join }),
@@ -94,7 +102,7 @@ const enterRoutes = (membership: Membership, access: AccountAccess): Route[] => 
       path: client('/knock/:roomIdOrAlias', ['v3', 'r0', 'unstable']),
       access: access.user,
       body: ReasonBody,
-      handle: enter('knock'),
+      handle: enter('knock', withReason),
     }),
   ];
 };

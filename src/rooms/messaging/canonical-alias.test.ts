@@ -16,3 +16,9 @@ test('content of the wrong form is refused', () => {
   assert.throws(() => newAliases({ alt_aliases: [5] }, undefined), { errcode: 'M_INVALID_PARAM' });
   assert.deepEqual(newAliases({ alt_aliases: ['#a:x'] }, { alt_aliases: 'nonsense' }), ['#a:x']);
 });
+
+test('a new alias must have the form of one; what stands there already need not', () => {
+  assert.throws(() => newAliases({ alias: '%a:x' }, undefined), { errcode: 'M_INVALID_PARAM' });
+  assert.throws(() => newAliases({ alias: '#a:x', alt_aliases: ['%b:x'] }, undefined), { errcode: 'M_INVALID_PARAM' });
+  assert.deepEqual(newAliases({ alias: '%a:x', alt_aliases: ['#b:x'] }, { alias: '%a:x' }), ['#b:x']);
+});

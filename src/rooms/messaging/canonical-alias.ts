@@ -1,4 +1,5 @@
 import { badAlias, invalidParam } from '#src/protocol/errors.ts';
+import { parseRoomAlias } from '#src/protocol/identifiers.ts';
 import type { JsonObject, JsonValue } from '#src/protocol/json.ts';
 
 const listOf = (value: JsonValue | undefined): readonly JsonValue[] | undefined =>
@@ -6,7 +7,7 @@ const listOf = (value: JsonValue | undefined): readonly JsonValue[] | undefined 
 
 /**
  * The aliases that a canonical alias event names and the one before it did not: those that must be shown to stand for the room. Throws
- * `invalidParam` for content of the wrong form.
+ * `invalidParam` for content of the wrong form, and for a new alias that is none.
  */
 export const newAliases = (content: JsonObject, before: JsonObject | undefined): string[] => {
   const { alias, alt_aliases: others = [] } = content;
@@ -22,6 +23,8 @@ export const newAliases = (content: JsonObject, before: JsonObject | undefined):
     if (typeof other !== 'string') throw invalidParam('Each alt_alias must be of type string.');
     if (!known.has(other)) added.add(other);
   }
+  const invalid = [...added].find((each) => parseRoomAlias(each) === undefined);
+  if (invalid !== undefined) throw invalidParam(`Room alias ${invalid} is invalid`);
   return [...added];
 };
 

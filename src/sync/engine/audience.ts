@@ -11,6 +11,8 @@ export interface RoomActivity {
   readonly last: number;
   /** The position of the last event that may have changed the room's current state. */
   readonly lastStateChange: number;
+  /** The position of the last member event; 0 when there was none. */
+  readonly lastMemberEvent: number;
 }
 
 /**
@@ -144,6 +146,7 @@ export const createAudience = ({ database, timeline, clock, notifier }: Audience
     rooms.set(event.roomNum, {
       last: position,
       lastStateChange: keepsState ? known.lastStateChange : position,
+      lastMemberEvent: event.pdu.type === 'm.room.member' ? position : (known?.lastMemberEvent ?? 0),
       eventId: event.eventId,
       root: event.stateRoot,
     });

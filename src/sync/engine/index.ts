@@ -23,7 +23,7 @@ export interface RoomView {
   readonly plan: RoomPlan;
   readonly timeline: RoomTimeline;
   readonly state: readonly RoomEvent[];
-  /** Present when a client that loads members lazily has to learn it. */
+  /** Present when it has changed. */
   readonly summary: NamedSummary | undefined;
 }
 
@@ -49,6 +49,10 @@ const MEMBER = 'm.room.member';
 /** Members came or went, or the client knows nothing yet. */
 const changesSummary = (plan: RoomPlan, timeline: RoomTimeline, state: readonly RoomEvent[]): boolean =>
   plan.isFull || timeline.shown.some(({ event }) => event.pdu.type === MEMBER) || state.some((event) => event.pdu.type === MEMBER);
+
+/** Whether what is to be shown may turn out to change the summary. */
+const mayChangeSummary = (plan: RoomPlan, timeline: RoomTimeline): boolean =>
+  plan.kind === 'join' && (plan.isFull || timeline.limited || !timeline.isWhole || changesSummary(plan, timeline, []));
 
 /** One reading of the streams, under every presentation. */
 export const createEngine = async (tools: EngineTools): Promise<Engine> => {
@@ -84,20 +88,14 @@ export const createEngine = async (tools: EngineTools): Promise<Engine> => {
         const mayCut = each.isFull && !request.stateAfter && !each.onlyLeaving;
         return mayCut ? withoutConflicts(graph.states, each, timeline, roots.get(each.room.num) ?? '') : timeline;
       };
-      const isLazy = filter.state.lazyLoadMembers;
-      const summarised = isLazy ? planned.rooms.filter((each) => each.kind === 'join') : [];
-      const summaryOf = await named(
-        await summaries.of(
-          summarised.map((each) => each.room),
-          roots,
-          reader.userNum,
-        ),
-      );
-      const wishes: StateWish[] = [];
-      for (const each of planned.rooms) {
+      const timelined: { plan: RoomPlan; timeline: RoomTimeline }[] = [];
+      for (const each of planned.rooms) timelined.push({ plan: each, timeline: await timelineOf(each) });
+      const summarised = timelined.filter((each) => mayChangeSummary(each.plan, each.timeline)).map((each) => each.plan.room);
+      const summaryOf = await named(await summaries.of(summarised, roots, reader.userNum));
+      const wishes = timelined.map(({ plan: each, timeline }): StateWish => {
         const heroes = each.isFull ? (summaryOf.get(each.room.num)?.heroes ?? []) : [];
-        wishes.push({ plan: each, timeline: await timelineOf(each), root: roots.get(each.room.num) ?? '', heroes });
-      }
+        return { plan: each, timeline, root: roots.get(each.room.num) ?? '', heroes };
+      });
       const state = await states.read(wishes, request, planned.upTo);
       const rooms = wishes.map(({ plan: each, timeline }): RoomView => {
         const own = state.get(each.room.num) ?? [];

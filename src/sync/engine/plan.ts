@@ -107,6 +107,10 @@ export const createPlanner = ({ database, graph, audience, replacedState, ignore
     return new Set(roomNums.filter((num) => (audience.activity(num)?.last ?? 0) > since));
   };
 
+  /** Of rooms that have events since, those that may have member events. */
+  const roomsWithMemberEvents = (active: ReadonlySet<number>, since: number): number[] =>
+    [...active].filter((num) => since < audience.since() || (audience.activity(num)?.lastMemberEvent ?? 0) > since);
+
   const joinPlan = (
     room: RoomInfo,
     request: EngineRequest,
@@ -187,12 +191,15 @@ export const createPlanner = ({ database, graph, audience, replacedState, ignore
       }
     }
     const ofKind = (pick: (each: RoomPlan) => boolean): number[] => plan.rooms.filter(pick).map((each) => each.room.num);
+    const newlyJoined = ofKind((each) => each.kind === 'join' && each.isNew);
+    const after = since ?? upTo;
     return {
       upTo,
       ...plan,
       moves: {
-        newlyJoined: ofKind((each) => each.kind === 'join' && each.isNew),
+        newlyJoined,
         newlyLeft: since === undefined ? [] : ofKind((each) => each.kind === 'leave'),
+        stayedIn: { roomNums: roomsWithMemberEvents(active, after).filter((num) => !newlyJoined.includes(num)), after, upTo },
       },
     };
   };

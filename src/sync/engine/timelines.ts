@@ -65,7 +65,7 @@ export const createTimelines = ({ database, graph, visibility }: TimelineTools):
       const events = await graph.events.byNums([...nums.values()].flat());
       for (const [roomNum, inRoom] of nums) {
         const found = inRoom.flatMap((num) => events.get(num) ?? []);
-        batches.set(roomNum, { events: found.slice(-limit), limited: inRoom.length > limit });
+        batches.set(roomNum, { events: found.slice(Math.max(0, found.length - limit)), limited: inRoom.length > limit });
       }
     }
     return batches;
@@ -95,7 +95,7 @@ export const createTimelines = ({ database, graph, visibility }: TimelineTools):
       read += batch.events.length;
     }
     const shown = rounds.flat();
-    const kept = shown.slice(-limit);
+    const kept = shown.slice(Math.max(0, shown.length - limit));
     const position = kept[0]?.event.position;
     return {
       shown: kept,

@@ -125,7 +125,8 @@ const deviceListsOf = async (
 ): Promise<Extras['deviceLists']> => {
   if (deviceLists === undefined || since === undefined) return { changed: [], left: [] };
   const span = spanOf('deviceLists', places, since);
-  if (span === undefined && moves.newlyJoined.length === 0 && moves.newlyLeft.length === 0) return { changed: [], left: [] };
+  const hasMoved = moves.newlyJoined.length > 0 || moves.newlyLeft.length > 0 || moves.stayedIn.roomNums.length > 0;
+  if (span === undefined && !hasMoved) return { changed: [], left: [] };
   const upTo = (places.deviceLists as Place).position;
   return deviceLists.changes(reader, span ?? { after: upTo, upTo }, moves);
 };
