@@ -28,7 +28,7 @@ export interface Timeline {
 }
 
 /** So many of the server's latest events can be given without asking the database. */
-const RECENT = 20_000;
+const RECENT = 2000;
 /** So many of one room's latest. */
 const ROOM_RECENT = 100;
 const MAX_ROOMS = 2000;
