@@ -6,6 +6,7 @@ import { signingKeyFromSeed } from '#src/protocol/signatures.ts';
 import { type Clock, systemClock } from '#src/platform/clock.ts';
 import { createStrings } from '#src/platform/database/strings.ts';
 import { createJobs } from '#src/platform/jobs/index.ts';
+import { CommitInDoubt } from '#src/platform/database/errors.ts';
 import type { Database } from '#src/platform/database/types.ts';
 import { silent, withBothDatabases } from '#test/support/databases.ts';
 import { systemRandom } from '#src/platform/random.ts';
@@ -282,3 +283,30 @@ withBothDatabases(
   },
   { only: 'postgres' },
 );
+
+withBothDatabases('after a commit in doubt a room goes on from what the database says', async (_t, open) => {
+  const database = await open();
+  let doubts = false;
+  const doubtful: Database = {
+    ...database,
+    write: async (name, body) => {
+      const value = await database.write(name, async (tx) => body({ ...tx, onCommit: doubts ? () => undefined : tx.onCommit }));
+      if (doubts) throw new CommitInDoubt('the line was cut');
+      return value;
+    },
+  };
+  const graph = await createRoomGraph(tools(doubtful));
+  const room = await makeRoom(graph);
+  const said = await append(graph, room, message(ALICE, 'heard'));
+  await graph.timeline.newest(room.num, 0, Number.MAX_SAFE_INTEGER, 1);
+  doubts = true;
+  await assert.rejects(append(graph, room, message(ALICE, 'perhaps')), { name: 'CommitInDoubt' });
+  doubts = false;
+  const next = await append(graph, room, message(ALICE, 'and on'));
+  assert.notDeepEqual(next.pdu.prev_events, [said.eventId]);
+  const { events } = await graph.timeline.newest(room.num, 0, Number.MAX_SAFE_INTEGER, 3);
+  assert.deepEqual(
+    events.map((event) => event.pdu.content.body),
+    ['heard', 'perhaps', 'and on'],
+  );
+});

@@ -31,6 +31,8 @@ export interface HotRooms {
   byNums(nums: readonly number[]): Promise<ReadonlyMap<number, RoomInfo>>;
   /** The room in memory, loaded when it is cold. */
   warm(room: RoomInfo): Promise<HotRoom>;
+  /** Where a room stands in the database, when memory may be wrong about it. */
+  headOf(room: RoomInfo): Promise<Head>;
   /** Takes in a room that has just been made. */
   adopt(hot: HotRoom): void;
 }
@@ -56,10 +58,13 @@ export const createHotRooms = (database: Database, events: Events): HotRooms => 
     }
   };
 
-  const load = async (room: RoomInfo): Promise<HotRoom> => {
+  const readHead = async (room: RoomInfo): Promise<Head> => {
     const stored = await database.read('room head', async (reader) => headOf(reader, room.num));
-    const extremities = await events.list(stored?.extremities ?? []);
-    const loaded: HotRoom = { room, isNew: false, head: { extremities, view: newView(stored?.root ?? EMPTY) }, queue: [], busy: false };
+    return { extremities: await events.list(stored?.extremities ?? []), view: newView(stored?.root ?? EMPTY) };
+  };
+
+  const load = async (room: RoomInfo): Promise<HotRoom> => {
+    const loaded: HotRoom = { room, isNew: false, head: await readHead(room), queue: [], busy: false };
     hot.set(room.num, loaded);
     evict();
     return loaded;
@@ -98,6 +103,7 @@ export const createHotRooms = (database: Database, events: Events): HotRooms => 
       loading.set(room.num, promise);
       return promise;
     },
+    headOf: readHead,
     adopt: (made) => {
       rememberInfo(made.room);
       hot.set(made.room.num, made);

@@ -107,6 +107,11 @@ export const createRoomGraph = async (tools: RoomGraphTools): Promise<RoomGraph>
     sentTransactions,
     eventNumbers: createNumbers(database, 'event_numbers'),
     writerNum,
+    onInDoubt: () => {
+      timeline.forget();
+      memberships.forgetAll();
+      sentTransactions.forgetAll();
+    },
     participants,
     fence: (tx) => {
       if (tools.lease !== undefined) tx.fence(tools.lease);

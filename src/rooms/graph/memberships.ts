@@ -25,6 +25,8 @@ export interface Memberships {
   forget(roomNum: number, userNum: number): Promise<void>;
   /** Takes in memberships that have just become durable. */
   remember(rows: readonly MembershipRow[]): void;
+  /** Forgets what memory holds: it may miss changes. */
+  forgetAll(): void;
 }
 
 const MAX_USERS = 20_000;
@@ -76,5 +78,6 @@ export const createMemberships = (database: Database): Memberships => {
       });
     },
     remember,
+    forgetAll: () => users.clear(),
   };
 };

@@ -10,6 +10,8 @@ export interface SentTransactions {
   find(key: TransactionKey, roomNum: number): Promise<number | undefined>;
   /** Takes in a transaction that has just become durable. */
   remember(key: TransactionKey, roomNum: number, eventNum: number): void;
+  /** Forgets what memory holds: it may miss transactions. */
+  forgetAll(): void;
   /** The transaction id with which a device sent a recent event. */
   txnIdOf(userNum: number, deviceId: string, eventNum: number): string | undefined;
 }
@@ -73,6 +75,7 @@ export const createSentTransactions = (database: Database): SentTransactions => 
       // A device that is not in memory is read with this row when it is asked for.
       if (device !== undefined) add(device, txnName(roomNum, key.txnId), eventNum);
     },
+    forgetAll: () => devices.clear(),
     txnIdOf: (userNum, deviceId, eventNum) => {
       const key = senders.get(eventNum);
       return key?.userNum === userNum && key.deviceId === deviceId ? key.txnId : undefined;

@@ -25,6 +25,8 @@ export interface Timeline {
   rootAt(roomNum: number, position: number): Promise<NodeId>;
   /** Takes in events that have just become durable, in the order of their positions. */
   remember(events: readonly RoomEvent[]): void;
+  /** Forgets what memory holds: it may miss events. */
+  forget(): void;
 }
 
 /** So many of the server's latest events can be given without asking the database. */
@@ -62,6 +64,7 @@ export const createTimeline = (database: Database, events: Events, soleWriter: b
         const oldest = rooms.size > MAX_ROOMS ? rooms.keys().next().value : undefined;
         if (oldest !== undefined) rooms.delete(oldest);
       }
+      if (server.since === Number.POSITIVE_INFINITY) server.since = event.position - 1;
       append(room, event, ROOM_RECENT);
       append(server, event, RECENT);
     }
@@ -100,5 +103,11 @@ export const createTimeline = (database: Database, events: Events, soleWriter: b
     rootAt: async (roomNum, position) =>
       (await database.read('state at position', async (reader) => rootAt(reader, roomNum, position))) ?? '',
     remember,
+    forget: () => {
+      rooms.clear();
+      server.events = [];
+      // What is published now and was not remembered lies at or before the next event's place.
+      server.since = Number.POSITIVE_INFINITY;
+    },
   };
 };

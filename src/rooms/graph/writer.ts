@@ -1,5 +1,6 @@
 import { roomVersion } from '#src/protocol/room-versions.ts';
 import { domainOf } from '#src/protocol/identifiers.ts';
+import { CommitInDoubt } from '#src/platform/database/errors.ts';
 import type { Database, Transaction } from '#src/platform/database/types.ts';
 import { type Batch, type Committed, type MembershipsOf, writeBatch } from '#src/rooms/graph/commit.ts';
 import { draftEvent, type Drafted, type DraftTools, type DraftWork, type Head, type RoomDraft } from '#src/rooms/graph/draft.ts';
@@ -24,6 +25,8 @@ export interface WriterTools extends DraftTools {
   readonly fence: (tx: Transaction) => void;
   /** Called when a batch has become durable, before its positions are published: what must not be stale by then is renewed here. */
   readonly onCommitted: (room: RoomInfo, committed: Committed) => void;
+  /** Called when it is not known whether a batch was committed: what memory believes of the timeline may miss it. */
+  readonly onInDoubt: () => void;
 }
 
 /**
@@ -165,6 +168,17 @@ const runBatch = async (tools: WriterTools, hot: HotRoom): Promise<void> => {
   for (const tell of succeeded) tell();
 };
 
+/** After a commit that may have been done although it failed, the room starts again from what the database says. */
+const recover = async (tools: WriterTools, hot: HotRoom, error: unknown): Promise<void> => {
+  if (!(error instanceof CommitInDoubt) || hot.isNew) return;
+  tools.onInDoubt();
+  try {
+    hot.head = await tools.hotRooms.headOf(hot.room);
+  } catch (unreadable) {
+    for (const command of hot.queue.splice(0)) command.reject(unreadable);
+  }
+};
+
 const drain = async (tools: WriterTools, hot: HotRoom): Promise<void> => {
   hot.busy = true;
   while (hot.queue.length > 0) {
@@ -173,6 +187,7 @@ const drain = async (tools: WriterTools, hot: HotRoom): Promise<void> => {
       await runBatch(tools, hot);
     } catch (error) {
       for (const command of waiting) command.reject(error);
+      await recover(tools, hot, error);
     }
   }
   hot.busy = false;
