@@ -287,8 +287,13 @@ withBothDatabases(
 withBothDatabases('after a commit in doubt a room goes on from what the database says', async (_t, open) => {
   const database = await open();
   let doubts = false;
+  let unreadable = false;
   const doubtful: Database = {
     ...database,
+    read: async (name, body) => {
+      if (unreadable) throw new Error('the line is still cut');
+      return database.read(name, body);
+    },
     write: async (name, body) => {
       const value = await database.write(name, async (tx) => body({ ...tx, onCommit: doubts ? () => undefined : tx.onCommit }));
       if (doubts) throw new CommitInDoubt('the line was cut');
@@ -302,6 +307,9 @@ withBothDatabases('after a commit in doubt a room goes on from what the database
   doubts = true;
   await assert.rejects(append(graph, room, message(ALICE, 'perhaps')), { name: 'CommitInDoubt' });
   doubts = false;
+  unreadable = true;
+  await assert.rejects(append(graph, room, message(ALICE, 'too early')), /still cut/u);
+  unreadable = false;
   const next = await append(graph, room, message(ALICE, 'and on'));
   assert.notDeepEqual(next.pdu.prev_events, [said.eventId]);
   const { events } = await graph.timeline.newest(room.num, 0, Number.MAX_SAFE_INTEGER, 3);

@@ -21,6 +21,8 @@ export interface HotRoom {
   /** True until its first commit. */
   isNew: boolean;
   head: Head;
+  /** True when the database may have moved past `head`: it is read again before the next batch. */
+  isInDoubt: boolean;
   readonly queue: Command[];
   busy: boolean;
 }
@@ -64,7 +66,7 @@ export const createHotRooms = (database: Database, events: Events): HotRooms => 
   };
 
   const load = async (room: RoomInfo): Promise<HotRoom> => {
-    const loaded: HotRoom = { room, isNew: false, head: await readHead(room), queue: [], busy: false };
+    const loaded: HotRoom = { room, isNew: false, head: await readHead(room), isInDoubt: false, queue: [], busy: false };
     hot.set(room.num, loaded);
     evict();
     return loaded;

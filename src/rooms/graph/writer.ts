@@ -92,7 +92,7 @@ const openDraft = (
     sent: async (key) => {
       const same = (each: { key: { userNum: number; deviceId: string; txnId: string } }): boolean =>
         each.key.userNum === key.userNum && each.key.deviceId === key.deviceId && each.key.txnId === key.txnId;
-      const now = [...batchWork.sent, ...work.sent].find(same);
+      const now = batchWork.sent.find(same) ?? work.sent.find(same);
       if (now !== undefined) return now.event;
       const num = await tools.sentTransactions.find(key, room.num);
       return num === undefined ? undefined : tools.events.byNum(num);
@@ -159,8 +159,9 @@ const commit = async (tools: WriterTools, hot: HotRoom, work: DraftWork, pending
   });
 };
 
-const runBatch = async (tools: WriterTools, hot: HotRoom): Promise<void> => {
-  const commands = hot.queue.splice(0, MAX_BATCH);
+const runBatch = async (tools: WriterTools, hot: HotRoom, commands: readonly Command[]): Promise<void> => {
+  if (hot.isInDoubt) hot.head = await tools.hotRooms.headOf(hot.room);
+  hot.isInDoubt = false;
   const pending = newPending();
   const work = newWork(hot.head);
   const succeeded = await runCommands(tools, hot, commands, work, pending);
@@ -168,26 +169,19 @@ const runBatch = async (tools: WriterTools, hot: HotRoom): Promise<void> => {
   for (const tell of succeeded) tell();
 };
 
-/** After a commit that may have been done although it failed, the room starts again from what the database says. */
-const recover = async (tools: WriterTools, hot: HotRoom, error: unknown): Promise<void> => {
-  if (!(error instanceof CommitInDoubt) || hot.isNew) return;
-  tools.onInDoubt();
-  try {
-    hot.head = await tools.hotRooms.headOf(hot.room);
-  } catch (unreadable) {
-    for (const command of hot.queue.splice(0)) command.reject(unreadable);
-  }
-};
-
 const drain = async (tools: WriterTools, hot: HotRoom): Promise<void> => {
   hot.busy = true;
   while (hot.queue.length > 0) {
-    const waiting = hot.queue.slice(0, MAX_BATCH);
+    const commands = hot.queue.splice(0, MAX_BATCH);
     try {
-      await runBatch(tools, hot);
+      await runBatch(tools, hot, commands);
     } catch (error) {
-      for (const command of waiting) command.reject(error);
-      await recover(tools, hot, error);
+      // It may have been committed although it failed: what memory believes is not built upon.
+      if (error instanceof CommitInDoubt) {
+        hot.isInDoubt = true;
+        tools.onInDoubt();
+      }
+      for (const command of commands) command.reject(error);
     }
   }
   hot.busy = false;
@@ -219,7 +213,7 @@ export const createRoomWriter = (tools: WriterTools): RoomWriter => {
   return {
     write: async (room, command) => enqueue(await tools.hotRooms.warm(room), command),
     create: async (room, command) => {
-      const hot: HotRoom = { room, isNew: true, head: { extremities: [], view: newView(EMPTY) }, queue: [], busy: false };
+      const hot: HotRoom = { room, isNew: true, head: { extremities: [], view: newView(EMPTY) }, isInDoubt: false, queue: [], busy: false };
       return enqueue(hot, command);
     },
     head: async (room) => (await tools.hotRooms.warm(room)).head,
