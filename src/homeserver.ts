@@ -19,7 +19,7 @@ import { createAccounts } from '#src/accounts/index.ts';
 import { adminRoutes } from '#src/admin/index.ts';
 import { createDeviceLists, deviceListRoutes } from '#src/device-lists/index.ts';
 import { createDeviceKeys, createDevices, createRemainingKeys, devicePort, deviceRoutes, keyRoutes } from '#src/devices/index.ts';
-import { allows, createFilters, deleteFiltersOf, filterRoutes, parseRoomEventFilter } from '#src/filters/index.ts';
+import { createFilters, deleteFiltersOf, filterRoutes, parseEventFilter } from '#src/filters/index.ts';
 import { createProfiles, profilePort, profileRoutes } from '#src/profiles/index.ts';
 import { createReceipts, receiptRoutes } from '#src/receipts/index.ts';
 import { createPush, deletePushDataOf } from '#src/push/index.ts';
@@ -184,10 +184,7 @@ const assembleReading = async (ground: Ground, { access, filters, remainingKeys 
     access,
     transactionIdOf: graph.transactionIdOf,
     ignoredUsers,
-    parseFilter: async (text) => {
-      const filter = await parseRoomEventFilter(text);
-      return { lazyLoadMembers: filter.lazyLoadMembers, allows: (event) => allows(filter, event) };
-    },
+    parseFilter: parseEventFilter,
   });
   const sync = await createSync({
     database,

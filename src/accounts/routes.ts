@@ -1,6 +1,6 @@
 import { Type } from '#src/platform/schema.ts';
 import type { Config } from '#src/platform/config/index.ts';
-import { anyone, Answer, at, client, route } from '#src/platform/http/route.ts';
+import { SINCE_V1, UNSTABLE_TOO, anyone, Answer, at, client, route } from '#src/platform/http/route.ts';
 import type { IncomingRequest, Route } from '#src/platform/http/route.ts';
 import { optionalAccessToken } from '#src/platform/http/access-token.ts';
 import type { RateLimiter } from '#src/platform/http/rate-limits.ts';
@@ -13,9 +13,6 @@ import type { RegisterRequest, Registration } from '#src/accounts/registration.t
 import type { RegistrationTokens } from '#src/accounts/registration-tokens.ts';
 import type { Sessions } from '#src/accounts/sessions.ts';
 import type { SharedSecretRegistration } from '#src/accounts/shared-secret.ts';
-
-const UNSTABLE_TOO = ['v3', 'r0', 'unstable'];
-const SINCE_V1 = ['v3', 'r0', 'api/v1', 'unstable'];
 
 /** Much for a name and a password; little for strangers to have stored. */
 const MAX_BODY_BYTES = 65_536;

@@ -1,14 +1,12 @@
 import { Type } from '#src/platform/schema.ts';
 import type { Config } from '#src/platform/config/index.ts';
-import { anyone, Answer, at, client, route } from '#src/platform/http/route.ts';
+import { UNSTABLE_TOO, anyone, Answer, at, client, route } from '#src/platform/http/route.ts';
 import type { Route } from '#src/platform/http/route.ts';
 import type { RateLimiter } from '#src/platform/http/rate-limits.ts';
 import { forbidden, missingToken } from '#src/protocol/errors.ts';
 import type { AccountAccess } from '#src/accounts/access.ts';
 import type { Confirm } from '#src/accounts/password-change.ts';
 import type { PassingTokens } from '#src/accounts/passing-tokens.ts';
-
-const UNSTABLE_TOO = ['v3', 'r0', 'unstable'];
 
 const MAX_BODY_BYTES = 65_536;
 

@@ -179,3 +179,11 @@ export const parseRoomEventFilter = async (text: string): Promise<RoomEventFilte
   roomEventFilterChecker ??= compile(RoomEventFilterJson);
   return roomEventFilter(await checked<RoomEventFilterJson>(roomEventFilterChecker, parseJson(text)));
 };
+
+/** The same, as those below who may not know filters take it: what it lets through, and whether members are loaded lazily. */
+export const parseEventFilter = async (
+  text: string,
+): Promise<{ readonly lazyLoadMembers: boolean; allows(event: Filterable): boolean }> => {
+  const filter = await parseRoomEventFilter(text);
+  return { lazyLoadMembers: filter.lazyLoadMembers, allows: (event) => allows(filter, event) };
+};

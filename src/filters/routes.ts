@@ -1,12 +1,10 @@
 import { Type } from '#src/platform/schema.ts';
 import type { AccountAccess } from '#src/accounts/index.ts';
-import { client, RawJson, route } from '#src/platform/http/route.ts';
+import { UNSTABLE_TOO, client, RawJson, route } from '#src/platform/http/route.ts';
 import type { Route } from '#src/platform/http/route.ts';
 import { forbidden, invalidParam, notFound } from '#src/protocol/errors.ts';
 import type { JsonValue } from '#src/protocol/json.ts';
 import type { Filters } from '#src/filters/service.ts';
-
-const UNSTABLE_TOO = ['v3', 'r0', 'unstable'];
 
 /** More than a filter may have, to leave room for white space. */
 const MAX_BODY_BYTES = 131_072;

@@ -1,12 +1,10 @@
 import { Type } from '#src/platform/schema.ts';
 import type { AccountAccess } from '#src/accounts/index.ts';
 import type { Config } from '#src/platform/config/index.ts';
-import { anyone, client, route } from '#src/platform/http/route.ts';
+import { SINCE_V1, anyone, client, route } from '#src/platform/http/route.ts';
 import type { Route } from '#src/platform/http/route.ts';
 import { missingParam } from '#src/protocol/errors.ts';
 import type { Profile, Profiles } from '#src/profiles/service.ts';
-
-const SINCE_V1 = ['v3', 'r0', 'api/v1', 'unstable'];
 
 const MAX_BODY_BYTES = 65_536;
 

@@ -1,12 +1,10 @@
 import { Type } from '#src/platform/schema.ts';
 import type { AccountAccess } from '#src/accounts/index.ts';
-import { client, route } from '#src/platform/http/route.ts';
+import { SINCE_V1, client, route } from '#src/platform/http/route.ts';
 import type { Route } from '#src/platform/http/route.ts';
 import { unrecognized } from '#src/protocol/errors.ts';
 import { parsePlacement } from '#src/push/parse.ts';
 import type { PushRules } from '#src/push/rules.ts';
-
-const SINCE_V1 = ['v3', 'r0', 'api/v1', 'unstable'];
 
 const ONE_RULE = '/pushrules/global/:kind/:ruleId';
 const ATTRIBUTE = '/pushrules/global/:kind/:ruleId/:attribute';

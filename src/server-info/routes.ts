@@ -1,16 +1,13 @@
 import type { AccountAccess } from '#src/accounts/index.ts';
 import type { Clock } from '#src/platform/clock.ts';
 import type { Config } from '#src/platform/config/index.ts';
-import { anyone, Answer, at, client, route } from '#src/platform/http/route.ts';
+import { SINCE_V1, UNSTABLE_TOO, anyone, Answer, at, client, route } from '#src/platform/http/route.ts';
 import type { Route } from '#src/platform/http/route.ts';
 import { notFound } from '#src/protocol/errors.ts';
 import { ROOM_VERSIONS } from '#src/protocol/room-versions.ts';
 import { welcomePage } from '#src/server-info/page.ts';
 import { turnCredentials } from '#src/server-info/turn.ts';
 import { clientWellKnown, serverWellKnown } from '#src/server-info/well-known.ts';
-
-const UNSTABLE_TOO = ['v3', 'r0', 'unstable'];
-const SINCE_V1 = ['v3', 'r0', 'api/v1', 'unstable'];
 
 const STATIC = '/_matrix/static/';
 

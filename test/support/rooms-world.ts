@@ -7,7 +7,7 @@ import { createStrings } from '#src/platform/database/strings.ts';
 import type { Database } from '#src/platform/database/types.ts';
 import { systemRandom } from '#src/platform/random.ts';
 import type { Requester } from '#src/accounts/index.ts';
-import { allows, createFilters, parseRoomEventFilter } from '#src/filters/index.ts';
+import { createFilters, parseEventFilter } from '#src/filters/index.ts';
 import { createRoomGraph, type NewEvent, type RoomEvent, type RoomGraph, type RoomInfo } from '#src/rooms/graph/index.ts';
 import { createHistory } from '#src/rooms/history/index.ts';
 import { createSync, type SyncPorts } from '#src/sync/index.ts';
@@ -74,10 +74,7 @@ export const openRoomsWorld = async (
     access,
     transactionIdOf: () => undefined,
     ignoredUsers,
-    parseFilter: async (text) => {
-      const filter = await parseRoomEventFilter(text);
-      return { lazyLoadMembers: filter.lazyLoadMembers, allows: (event) => allows(filter, event) };
-    },
+    parseFilter: parseEventFilter,
   });
   const sync = await createSync({
     database,

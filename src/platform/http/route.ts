@@ -46,6 +46,12 @@ export interface PathSet<Path extends string> {
   readonly paths: readonly string[];
 }
 
+/** The prefixes of endpoints that are as old as the API. */
+export const SINCE_V1: readonly string[] = ['v3', 'r0', 'api/v1', 'unstable'];
+
+/** Those of endpoints that came with `r0`, and answered as unstable before. */
+export const UNSTABLE_TOO: readonly string[] = ['v3', 'r0', 'unstable'];
+
 /** A client-server endpoint under `/_matrix/client/{version}`; by default `r0` and `v3`. */
 export const client = <Path extends string>(template: Path, versions: readonly string[] = ['v3', 'r0']): PathSet<Path> => ({
   template,

@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import type { Clock } from '#src/platform/clock.ts';
 import { sql } from '#src/platform/database/sql.ts';
 import type { Database, StreamPosition, Table, Transaction } from '#src/platform/database/types.ts';
@@ -86,8 +87,6 @@ const createPause = (): { wait(ms: number): Promise<void>; end(): void } => {
     end: () => end(),
   };
 };
-
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 const startFollower = (plan: FollowerPlan, begin: StreamPosition, dependencies: Dependencies): Follower => {
   const { name, stream, batch, handle, handleInTransaction } = plan;

@@ -1,12 +1,11 @@
 import { Type } from '#src/platform/schema.ts';
 import type { AccountAccess } from '#src/accounts/index.ts';
-import { anyone, client, route } from '#src/platform/http/route.ts';
+import { SINCE_V1, anyone, client, route } from '#src/platform/http/route.ts';
 import type { Route } from '#src/platform/http/route.ts';
 import { invalidParam, notFound } from '#src/protocol/errors.ts';
 import { isRoomAlias } from '#src/protocol/identifiers.ts';
 import type { Directory } from '#src/rooms/directory/service.ts';
 
-const SINCE_V1 = ['v3', 'r0', 'api/v1', 'unstable'];
 const ALIAS = client('/directory/room/:roomAlias', SINCE_V1);
 const LISTING = client('/directory/list/room/:roomId', SINCE_V1);
 

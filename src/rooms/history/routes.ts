@@ -1,13 +1,12 @@
 import { Type } from '#src/platform/schema.ts';
 import type { AccountAccess } from '#src/accounts/index.ts';
-import { client, RawJson, route, type Route } from '#src/platform/http/route.ts';
+import { SINCE_V1, client, RawJson, route, type Route } from '#src/platform/http/route.ts';
 import { invalidParam } from '#src/protocol/errors.ts';
 import type { ParseFilter } from '#src/rooms/history/filter.ts';
 import type { Pagination } from '#src/rooms/history/pagination.ts';
 import type { StateReader } from '#src/rooms/history/state-reader.ts';
 import { type HistoryToken, parseHistoryToken } from '#src/rooms/history/tokens.ts';
 
-const SINCE_V1 = ['v3', 'r0', 'api/v1', 'unstable'];
 const DEFAULT_LIMIT = 10;
 const MAX_LIMIT = 1000;
 

@@ -1,14 +1,12 @@
 import { Type } from '#src/platform/schema.ts';
 import type { Schema, Static } from '#src/platform/schema.ts';
 import type { AccountAccess, Requester } from '#src/accounts/index.ts';
-import { client, route } from '#src/platform/http/route.ts';
+import { SINCE_V1, client, route } from '#src/platform/http/route.ts';
 import type { Access, Call, Route } from '#src/platform/http/route.ts';
 import { forbidden, missingParam } from '#src/protocol/errors.ts';
 import type { JsonObject } from '#src/protocol/json.ts';
 import type { MemberChange } from '#src/rooms/membership/changes.ts';
 import type { Membership } from '#src/rooms/membership/service.ts';
-
-const SINCE_V1 = ['v3', 'r0', 'api/v1', 'unstable'];
 
 const ReasonBody = Type.Optional(Type.Object({ reason: Type.Optional(Type.String()) }));
 const TargetBody = Type.Object({ user_id: Type.String(), reason: Type.Optional(Type.String()) });

@@ -1,12 +1,10 @@
 import { Type } from '#src/platform/schema.ts';
 import type { Static } from '#src/platform/schema.ts';
 import type { AccountAccess } from '#src/accounts/index.ts';
-import { client, route } from '#src/platform/http/route.ts';
+import { SINCE_V1, client, route } from '#src/platform/http/route.ts';
 import type { Route } from '#src/platform/http/route.ts';
 import type { JsonObject } from '#src/protocol/json.ts';
 import type { Messaging } from '#src/rooms/messaging/service.ts';
-
-const SINCE_V1 = ['v3', 'r0', 'api/v1', 'unstable'];
 
 /** An event's content: any JSON object. It was parsed from JSON and is not changed. */
 const Content = Type.Record(Type.String(), Type.Unknown());

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import pg from 'pg';
 import type { Client, ClientConfig, Pool, PoolClient } from 'pg';
 import type { Clock } from '#src/platform/clock.ts';
@@ -12,8 +13,6 @@ const GIVE_UP_TAKEN_MS = 3000;
 
 /** Another process holds what this connection must have alone. */
 export class Taken extends DatabaseError {}
-
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Wrong password, no such role, no such database: waiting would not help. */
 const isRefusal = (error: unknown): boolean =>

@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import type { Client, ClientConfig } from 'pg';
 import type { Clock } from '#src/platform/clock.ts';
 import { Taken, connectPatiently } from '#src/platform/database/postgres/connect.ts';
@@ -36,8 +37,6 @@ WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE da
 const MARKER = `SELECT position FROM stream_positions WHERE stream = '${COMMIT_MARKER}' AND writer = $1`;
 /** A process that is paused inside a transaction must not hold its locks for ever; bodies never wait that long. */
 const SESSION = `SET idle_in_transaction_session_timeout = 10000`;
-
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 const isFatal = (error: unknown): boolean =>
   error instanceof Error && 'severity' in error && (error.severity === 'FATAL' || error.severity === 'PANIC');

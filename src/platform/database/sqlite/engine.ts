@@ -1,3 +1,4 @@
+import { setImmediate as turn, setTimeout as pause } from 'node:timers/promises';
 import type { Clock } from '#src/platform/clock.ts';
 import type { EngineDatabase } from '#src/platform/database/engine.ts';
 import { DatabaseError, LeaseLost } from '#src/platform/database/errors.ts';
@@ -6,7 +7,6 @@ import type { Positions } from '#src/platform/database/positions.ts';
 import { sql } from '#src/platform/database/sql.ts';
 import { isBusy, withPath } from '#src/platform/database/sqlite/connection.ts';
 import type { Connection } from '#src/platform/database/sqlite/connection.ts';
-import { turn } from '#src/platform/database/sqlite/snapshot.ts';
 import type { Snapshot } from '#src/platform/database/sqlite/snapshot.ts';
 import { runReader, runWriter } from '#src/platform/database/transaction.ts';
 import type { ReadStatements, WriteStatements } from '#src/platform/database/transaction.ts';
@@ -31,8 +31,6 @@ export interface SqliteParts {
   readonly clock: Clock;
   readonly logger: Logger;
 }
-
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** The statements of one job, run at once on the writer's connection. */
 const statementsOf = (name: string, connection: Connection, positions: Positions): WriteStatements => ({

@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import type { Connection } from '#src/platform/database/sqlite/connection.ts';
 
 /** The state after the last group that is on the disk, as the readers of the main thread see it. */
@@ -9,8 +10,6 @@ export interface Snapshot {
   /** Goes on to what is committed by now; only called when all of that is on the disk. */
   renew(): Promise<void>;
 }
-
-export const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /** Opens the snapshot; with `shared`, the connection is the writer's and there is none to hold open. */
 export const createSnapshot = (connection: Connection, shared: boolean): Snapshot => {
