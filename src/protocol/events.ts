@@ -17,7 +17,10 @@ export const MAX_AUTH_EVENTS = 10;
 /** `depth` stays here once it has come so far. */
 export const MAX_DEPTH = Number.MAX_SAFE_INTEGER;
 
-/** An event as servers exchange it, room version 4 and later. It may have further keys, which its hashes cover. */
+/** How an event names another: by its id, or in versions 1 and 2 by its id and reference hash. */
+export type EventReference = string | readonly [eventId: string, hashes: { readonly sha256: string }];
+
+/** An event as servers exchange it. It may have further keys, which its hashes cover. */
 export type Pdu = {
   /** Absent from the create event of a version 12 room, whose id is made from the event's. */
   readonly room_id?: string;
@@ -27,8 +30,8 @@ export type Pdu = {
   readonly sender: string;
   readonly content: JsonObject;
   readonly origin_server_ts: number;
-  readonly prev_events: readonly string[];
-  readonly auth_events: readonly string[];
+  readonly prev_events: readonly EventReference[];
+  readonly auth_events: readonly EventReference[];
   readonly depth: number;
   readonly hashes: { readonly sha256: string };
   readonly signatures: Signatures;
@@ -48,6 +51,18 @@ export interface EncodedEvent extends RoomEvent {
   readonly json: string;
 }
 
+/** The ids that references name. All references of a list have one form; plain ids are answered as they are. */
+const idsOf = (references: readonly EventReference[]): readonly string[] =>
+  references.length === 0 || typeof references[0] === 'string'
+    ? (references as readonly string[])
+    : (references as readonly (readonly [string, unknown])[]).map(([eventId]) => eventId);
+
+/** The ids of the events that an event follows. */
+export const prevEventIds = ({ prev_events: references }: Pick<Pdu, 'prev_events'>): readonly string[] => idsOf(references);
+
+/** The ids of an event's `auth_events`, as it names them; see also `authorisingEventIds` of state resolution. */
+export const authEventIds = ({ auth_events: references }: Pick<Pdu, 'auth_events'>): readonly string[] => idsOf(references);
+
 /** What authorisation looks at in an event; it has no hashes and signatures yet when it is made here. */
 export type UnsignedPdu = Omit<Pdu, 'hashes' | 'signatures'>;
 
@@ -61,8 +76,8 @@ export interface NewPdu {
   readonly sender: string;
   readonly content: JsonObject;
   readonly originServerTs: number;
-  readonly prevEvents: readonly string[];
-  readonly authEvents: readonly string[];
+  readonly prevEvents: readonly EventReference[];
+  readonly authEvents: readonly EventReference[];
   readonly depth: number;
   /** The id of the event to redact; it is put where the room version wants it. */
   readonly redacts?: string | undefined;

@@ -1,3 +1,4 @@
+import { prevEventIds } from '#src/protocol/events.ts';
 import { isUserId } from '#src/protocol/identifiers.ts';
 import { creatorsOf } from '#src/protocol/power-levels.ts';
 import type { Check, Rule, Verdict } from '#src/protocol/auth-rules/check.ts';
@@ -15,7 +16,7 @@ const joinRuleOf = ({ state }: Check): unknown => state('m.room.join_rules', '')
 
 /** Rule 5.3.1: the creator's join right after the create event. */
 const isCreatorsFirstJoin = ({ pdu, create, version, target }: MemberCheck): boolean =>
-  pdu.prev_events.length === 1 && pdu.prev_events[0] === create.eventId && creatorsOf(create.pdu, version)[0] === target;
+  pdu.prev_events.length === 1 && prevEventIds(pdu)[0] === create.eventId && creatorsOf(create.pdu, version)[0] === target;
 
 /** Rule 5.3.5: joining by a restricted join rule, with leave of a member who could have invited. */
 const checkRestrictedJoin = (check: MemberCheck): Verdict => {

@@ -1,5 +1,8 @@
-import type { LoadEvents } from '#src/protocol/state-resolution/events.ts';
+import { authEventIds } from '#src/protocol/events.ts';
+import type { LoadEvents, ResolutionEvent } from '#src/protocol/state-resolution/events.ts';
 import { createKnownEvents } from '#src/protocol/state-resolution/events.ts';
+
+const authIdsOf = (event: ResolutionEvent | undefined): readonly string[] => (event === undefined ? [] : authEventIds(event.pdu));
 
 /**
  * The auth chain of events: all that is reached over `auth_events`, without the events themselves unless they are reached too. It walks to the
@@ -11,7 +14,7 @@ export const authChain = async (eventIds: Iterable<string>, loadEvents: LoadEven
   let layer = [...eventIds];
   while (layer.length > 0) {
     await events.load(layer);
-    const next = new Set(layer.flatMap((eventId) => events.get(eventId)?.pdu.auth_events ?? []));
+    const next = new Set(layer.flatMap((eventId) => authIdsOf(events.get(eventId))));
     layer = [...next].filter((eventId) => !chain.has(eventId));
     for (const eventId of layer) chain.add(eventId);
   }
@@ -32,7 +35,7 @@ export const conflictedSubgraph = async (conflicted: Iterable<string>, loadEvent
   const events = await loadEvents([...reached]);
   const citedBy = new Map<string, string[]>();
   for (const { eventId, pdu } of events.values()) {
-    for (const cited of pdu.auth_events) citedBy.getOrInsertComputed(cited, () => []).push(eventId);
+    for (const cited of authEventIds(pdu)) citedBy.getOrInsertComputed(cited, () => []).push(eventId);
   }
   // Everything reached comes from a conflicted event; what also leads to one lies between two.
   const subgraph = new Set(starts);

@@ -1,4 +1,5 @@
 import type { RoomEvent } from '#src/protocol/events.ts';
+import { authEventIds } from '#src/protocol/events.ts';
 import { createEventIdOf } from '#src/protocol/identifiers.ts';
 import type { RoomVersion } from '#src/protocol/room-versions.ts';
 
@@ -39,9 +40,11 @@ export const createKnownEvents = (loadEvents: LoadEvents): KnownEvents => {
 };
 
 /** What an event is authorised by: its auth events and, where they do not name it, the room's create event. */
-export const authEventIds = ({ pdu }: ResolutionEvent, version: RoomVersion): readonly string[] =>
-  version.createInAuthEvents || pdu.room_id === undefined ? pdu.auth_events : [...pdu.auth_events, createEventIdOf(pdu.room_id)];
+export const authorisingEventIds = ({ pdu }: ResolutionEvent, version: RoomVersion): readonly string[] =>
+  version.createInAuthEvents || pdu.room_id === undefined ? authEventIds(pdu) : [...authEventIds(pdu), createEventIdOf(pdu.room_id)];
 
 /** The power levels event among an event's auth events, which must have been loaded. */
 export const powerLevelsAmong = ({ pdu }: ResolutionEvent, events: KnownEvents): ResolutionEvent | undefined =>
-  pdu.auth_events.map((eventId) => events.get(eventId)).find((event) => event?.pdu.type === 'm.room.power_levels');
+  authEventIds(pdu)
+    .map((eventId) => events.get(eventId))
+    .find((event) => event?.pdu.type === 'm.room.power_levels');

@@ -2,7 +2,7 @@ import type { AuthState, StateKey } from '#src/protocol/auth-rules/index.ts';
 import { stateKeyText, stateNeededFor } from '#src/protocol/auth-rules/index.ts';
 import type { RoomVersion } from '#src/protocol/room-versions.ts';
 import type { KnownEvents, LoadEvents, ResolutionEvent } from '#src/protocol/state-resolution/events.ts';
-import { authEventIds, createKnownEvents } from '#src/protocol/state-resolution/events.ts';
+import { authorisingEventIds, createKnownEvents } from '#src/protocol/state-resolution/events.ts';
 import { applyAuthorised, type PartialState } from '#src/protocol/state-resolution/iterative-auth-checks.ts';
 import { mainlineOrdering } from '#src/protocol/state-resolution/mainline-ordering.ts';
 import { powerOrdering, withAuthChains } from '#src/protocol/state-resolution/power-ordering.ts';
@@ -107,7 +107,7 @@ export const resolveState = async (sets: StateSets): Promise<ResolvedKey[]> => {
   await events.load(fullConflicted);
   const conflicted = [...fullConflicted].map((eventId) => events.need(eventId));
   const unconflicted = await readUnconflicted(sets, touchedKeys(conflicted, version));
-  await events.load([...conflicted.flatMap((event) => authEventIds(event, version)), ...unconflicted.values()]);
+  await events.load([...conflicted.flatMap((event) => authorisingEventIds(event, version)), ...unconflicted.values()]);
   const state: PartialState = { applied: new Map(), initial: initialState(unconflicted, events, version) };
   await applyConflicted(fullConflicted, state, events, version);
   return difference(sets.conflicts, state, unconflicted);

@@ -1,7 +1,7 @@
 import { type AuthState, authStateOf, checkAuth, stateKeyText } from '#src/protocol/auth-rules/index.ts';
 import type { RoomVersion } from '#src/protocol/room-versions.ts';
 import type { KnownEvents, ResolutionEvent } from '#src/protocol/state-resolution/events.ts';
-import { authEventIds } from '#src/protocol/state-resolution/events.ts';
+import { authorisingEventIds } from '#src/protocol/state-resolution/events.ts';
 
 /** A room state in the making: what has been applied, by `stateKeyText`, over the state that it started from. */
 export interface PartialState {
@@ -20,7 +20,7 @@ export const applyAuthorised = (
   version: RoomVersion,
 ): void => {
   for (const event of sorted) {
-    const cited = authEventIds(event, version)
+    const cited = authorisingEventIds(event, version)
       .map((eventId) => events.get(eventId))
       .filter((authEvent) => authEvent !== undefined && !authEvent.rejected);
     const fallback = authStateOf(cited as ResolutionEvent[]);

@@ -1,10 +1,11 @@
+import { authEventIds } from '#src/protocol/events.ts';
 import type { KnownEvents, ResolutionEvent } from '#src/protocol/state-resolution/events.ts';
 import { powerLevelsAmong } from '#src/protocol/state-resolution/events.ts';
 import { byAge } from '#src/protocol/state-resolution/power-ordering.ts';
 
 /** The power levels event that an event cites. */
 const citedPowerLevels = async (event: ResolutionEvent, events: KnownEvents): Promise<ResolutionEvent | undefined> => {
-  await events.load(event.pdu.auth_events);
+  await events.load(authEventIds(event.pdu));
   return powerLevelsAmong(event, events);
 };
 

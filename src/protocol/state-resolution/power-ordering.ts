@@ -1,7 +1,8 @@
+import { authEventIds } from '#src/protocol/events.ts';
 import { powerLevels } from '#src/protocol/power-levels.ts';
 import type { RoomVersion } from '#src/protocol/room-versions.ts';
 import type { KnownEvents, ResolutionEvent } from '#src/protocol/state-resolution/events.ts';
-import { authEventIds, powerLevelsAmong } from '#src/protocol/state-resolution/events.ts';
+import { authorisingEventIds, powerLevelsAmong } from '#src/protocol/state-resolution/events.ts';
 
 /** Whether the event might take away somebody's ability to do something in the room. */
 export const isPowerEvent = ({ pdu }: ResolutionEvent): boolean => {
@@ -17,7 +18,7 @@ export const isPowerEvent = ({ pdu }: ResolutionEvent): boolean => {
 export const withAuthChains = (conflicted: ReadonlySet<string>, events: KnownEvents): ReadonlySet<string> => {
   const selected = new Set([...conflicted].filter((eventId) => isPowerEvent(events.need(eventId))));
   for (const eventId of selected) {
-    for (const authId of events.need(eventId).pdu.auth_events) if (conflicted.has(authId)) selected.add(authId);
+    for (const authId of authEventIds(events.need(eventId).pdu)) if (conflicted.has(authId)) selected.add(authId);
   }
   return selected;
 };
@@ -29,7 +30,7 @@ interface Ranked {
 }
 
 const rank = (event: ResolutionEvent, events: KnownEvents, version: RoomVersion): Ranked => {
-  const create = authEventIds(event, version)
+  const create = authorisingEventIds(event, version)
     .map((eventId) => events.get(eventId))
     .find((authEvent) => authEvent?.pdu.type === 'm.room.create');
   const levels = powerLevels(create?.pdu, powerLevelsAmong(event, events)?.pdu, version);
@@ -65,7 +66,7 @@ export const powerOrdering = (eventIds: ReadonlySet<string>, events: KnownEvents
   const ready: Ranked[] = [];
   for (const eventId of eventIds) {
     const ranked = rank(events.need(eventId), events, version);
-    const authIds = new Set(ranked.event.pdu.auth_events.filter((authId) => eventIds.has(authId)));
+    const authIds = new Set(authEventIds(ranked.event.pdu).filter((authId) => eventIds.has(authId)));
     waitsFor.set(eventId, authIds.size);
     for (const authId of authIds) authorises.getOrInsertComputed(authId, () => []).push(ranked);
     if (authIds.size === 0) insert(ready, ranked);

@@ -1,5 +1,5 @@
 import { authStateOf, checkAuth, checkAuthEvents, stateNeededFor } from '#src/protocol/auth-rules/index.ts';
-import { type ParsedEvent, redactedCopy } from '#src/protocol/events.ts';
+import { authEventIds, type ParsedEvent, prevEventIds, redactedCopy } from '#src/protocol/events.ts';
 import type { RoomVersion } from '#src/protocol/room-versions.ts';
 import { applyState, type Drafted, type DraftTools, eventsUnder, type Head, internEvent } from '#src/rooms/graph/draft.ts';
 import { REJECTED, type RoomEvent, type RoomInfo, SOFT_FAILED } from '#src/rooms/graph/events.ts';
@@ -106,7 +106,7 @@ const advance = async (
   after: View,
 ): Promise<{ head: Head; nodes: readonly StoredNode[] }> => {
   const { tools, version, pending, reads } = bench;
-  const cited = new Set(event.pdu.prev_events);
+  const cited = new Set(prevEventIds(event.pdu));
   const extremities = [...head.extremities.filter((extremity) => !cited.has(extremity.eventId)), event];
   if (extremities.length === 1) return { head: { extremities, view: after }, nodes: [] };
   const resolved = await resolveRoots(
@@ -134,8 +134,8 @@ export const receiveEvent = async (
   const { tools, room, version, pending, reads } = bench;
   if ((await reads.eventById(given.eventId)) !== undefined) return undefined;
   const parsed: ParsedEvent = given.contentHashMatches ? given : { ...given, ...redactedCopy(given, version) };
-  const prev = await find(bench, parsed.pdu.prev_events);
-  const auth = await find(bench, parsed.pdu.auth_events);
+  const prev = await find(bench, prevEventIds(parsed.pdu));
+  const auth = await find(bench, authEventIds(parsed.pdu));
   const before = await stateBefore(bench, prev);
   const beforeView = before.root === head.view.root ? head.view : newView(before.root);
   const judgement = await judge(bench, parsed, auth, beforeView, head.view);

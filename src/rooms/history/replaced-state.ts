@@ -1,3 +1,4 @@
+import { prevEventIds } from '#src/protocol/events.ts';
 import type { Events, RoomEvent, States } from '#src/rooms/graph/index.ts';
 
 /** Which state events took which others' places. */
@@ -13,7 +14,7 @@ export const createReplacedState = ({ events, states }: { events: Events; states
 
   const look = async (event: RoomEvent, previous: ReadonlyMap<string, RoomEvent>): Promise<number | undefined> => {
     let deepest: RoomEvent | undefined;
-    for (const id of event.pdu.prev_events) {
+    for (const id of prevEventIds(event.pdu)) {
       const each = previous.get(id);
       if (each?.stateRoot !== undefined && (deepest === undefined || each.depth > deepest.depth)) deepest = each;
     }
@@ -32,7 +33,7 @@ export const createReplacedState = ({ events, states }: { events: Events; states
         else if (num !== null) replaced.set(event.num, num);
       }
       if (unknown.length === 0) return replaced;
-      const previous = await events.byIds([...new Set(unknown.flatMap((event) => event.pdu.prev_events))]);
+      const previous = await events.byIds([...new Set(unknown.flatMap((event) => prevEventIds(event.pdu)))]);
       for (const event of unknown) {
         const num = await look(event, previous);
         known.set(event, num ?? null);

@@ -1,4 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
+import { prevEventIds } from '#src/protocol/events.ts';
 import type { Clock } from '#src/platform/clock.ts';
 import type { Database } from '#src/platform/database/types.ts';
 import type { Notifier } from '#src/platform/streams/wait.ts';
@@ -140,7 +141,7 @@ export const createAudience = ({ database, timeline, clock, notifier }: Audience
   const take = (event: RoomEvent, woken: Set<number>): void => {
     const position = event.position as number;
     const known = rooms.get(event.roomNum);
-    const follows = known !== undefined && event.pdu.prev_events.length === 1 && event.pdu.prev_events[0] === known.eventId;
+    const follows = known !== undefined && event.pdu.prev_events.length === 1 && prevEventIds(event.pdu)[0] === known.eventId;
     const keepsState = follows && event.stateKeyNum === undefined && event.stateRoot === known.root;
     noteMemberships(event, position, known !== undefined && !follows);
     rooms.set(event.roomNum, {
