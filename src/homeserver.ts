@@ -124,7 +124,7 @@ const assembleUsers = (ground: Ground) => {
   const filters = createFilters({ database, config });
   const routes: Route[] = [
     ...accounts.routes,
-    ...deviceRoutes({ access, confirm: accounts.confirm, devices }),
+    ...deviceRoutes({ ...accounts, devices }),
     ...keyRoutes({ access, keys }),
     ...profileRoutes({ access, profiles, config }),
     ...filterRoutes({ access, filters }),
@@ -208,7 +208,7 @@ const assembleReading = async (ground: Ground, { access, filters, remainingKeys 
   const routes: Route[] = [
     ...history.routes,
     ...typingRoutes({ access, typing }),
-    ...accountDataRoutes({ access, accountData, graph }),
+    ...accountDataRoutes({ access, accountData, graph, pushRulesOf: async (caller) => ({ global: await push.rules.rulesOf(caller) }) }),
     ...receiptRoutes({ access, receipts }),
     ...push.routes,
     ...deviceListRoutes({ access, database, graph, deviceLists, parseToken: deviceListPlace }),

@@ -51,13 +51,15 @@ withBothDatabases('whom one ignores is known at once when it changes', async (_t
   const database = await open();
   const strings = createStrings(database);
   const accountData = createAccountData({ database, strings });
-  const place = { userNum: ALICE, roomNum: undefined, type: 'm.ignored_user_list' };
-  assert.equal((await accountData.ignoredUsers(ALICE)).size, 0);
+  const alice = (await strings.intern(['@alice:x'])).get('@alice:x') ?? 0;
+  const place = { userNum: alice, roomNum: undefined, type: 'm.ignored_user_list' };
+  assert.equal((await accountData.ignoredUsers(alice)).size, 0);
+  await assert.rejects(accountData.set(place, { ignored_users: { '@alice:x': {} } }), { errcode: 'M_INVALID_PARAM' });
   await accountData.set(place, { ignored_users: { '@bob:x': {}, 'no user': {} } });
-  const ignored = [...(await accountData.ignoredUsers(ALICE))];
+  const ignored = [...(await accountData.ignoredUsers(alice))];
   assert.deepEqual(ignored, [await strings.numOf('@bob:x')]);
   for (const content of [{ ignored_users: [] }, { ignored_users: null }, {}]) {
     await accountData.set(place, content);
-    assert.equal((await accountData.ignoredUsers(ALICE)).size, 0);
+    assert.equal((await accountData.ignoredUsers(alice)).size, 0);
   }
 });

@@ -9,6 +9,7 @@ import type { AccountData } from '#src/account-data/service.ts';
 
 const VERSIONS = ['v3', 'r0', 'unstable'];
 const TAGS = 'm.tag';
+const PUSH_RULES = 'm.push_rules';
 const MAX_TAG_BYTES = 255;
 
 const anyObject = Type.Record(Type.String(), Type.Unknown());
@@ -17,6 +18,8 @@ export interface AccountDataRouteTools {
   readonly access: Pick<AccountAccess, 'user'>;
   readonly accountData: AccountData;
   readonly graph: Pick<RoomGraph, 'room' | 'memberships'>;
+  /** What `m.push_rules` holds for a user; another slice keeps it. */
+  readonly pushRulesOf: (requester: Requester) => Promise<object>;
 }
 
 const checkOwn = (caller: Requester, userId: string, what: string): void => {
@@ -28,7 +31,7 @@ const shown = (content: string | undefined): RawJson => {
   return new RawJson(content);
 };
 
-const globalRoutes = ({ access, accountData }: AccountDataRouteTools): Route[] => [
+const globalRoutes = ({ access, accountData, pushRulesOf }: AccountDataRouteTools): Route[] => [
   route({
     method: 'PUT',
     path: client('/user/:userId/account_data/:type', VERSIONS),
@@ -46,6 +49,7 @@ const globalRoutes = ({ access, accountData }: AccountDataRouteTools): Route[] =
     access: access.user,
     handle: async ({ caller, params }) => {
       checkOwn(caller, params.userId, 'get account data');
+      if (params.type === PUSH_RULES) return pushRulesOf(caller);
       return shown(await accountData.get({ userNum: caller.userNum, roomNum: undefined, type: params.type }));
     },
   }),

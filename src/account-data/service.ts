@@ -43,7 +43,8 @@ export interface DataPlace {
 export interface AccountData {
   /** The JSON of an entry. */
   get(place: DataPlace): Promise<string | undefined>;
-  /** Sets an entry. Throws `M_BAD_JSON` (405) for the types that only the server sets, `invalidParam` for a type that is too long. */
+  /** Sets an entry. Throws `M_BAD_JSON` (405) for the types that only the server sets, `M_INVALID_PARAM` for a type that is too long
+   * and for ignoring oneself. */
   set(place: DataPlace, content: JsonObject): Promise<void>;
   /**
    * Changes an entry by what it holds now, the server's own types too; `undefined` from `change` leaves it. `change` may run twice and awaits
@@ -138,6 +139,7 @@ export const createAccountData = ({ database, strings }: { database: Database; s
       checkType(place.type);
       if (place.type !== IGNORED || place.roomNum !== undefined) return write(place, () => content);
       const ignored = [...(await strings.intern(ignoredIds(JSON.stringify(content)))).values()];
+      if (ignored.includes(place.userNum)) throw invalidParam('You cannot ignore yourself');
       await write(
         place,
         () => content,

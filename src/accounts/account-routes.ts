@@ -5,7 +5,7 @@ import type { Route } from '#src/platform/http/route.ts';
 import { serverNotTrusted, threepidAuthFailed, threepidMediumNotSupported, MatrixError } from '#src/protocol/errors.ts';
 import type { AccountAccess } from '#src/accounts/access.ts';
 import type { Deactivate } from '#src/accounts/deactivation.ts';
-import type { Confirm } from '#src/accounts/password-change.ts';
+import type { Confirm } from '#src/accounts/confirmation.ts';
 import type { Registration } from '#src/accounts/registration.ts';
 
 const MAX_BODY_BYTES = 65_536;
@@ -57,6 +57,10 @@ const requestTokenRoutes = ({ registration }: AccountRouteDependencies): Route[]
     ),
   );
 
+/** What a client knows of a validation that it began. */
+const ValidatedSession = Type.Object({ client_secret: Type.String(), sid: Type.String() });
+const Threepid = Type.Object({ medium: Type.String(), address: Type.String() });
+
 /** The third-party identifiers of an account: there are none, and none can be had as long as nothing proves them. */
 const threepidRoutes = ({ access, config }: AccountRouteDependencies): Route[] => {
   const checkEnabled = (): void => {
@@ -69,24 +73,27 @@ const threepidRoutes = ({ access, config }: AccountRouteDependencies): Route[] =
   };
   return [
     route({ method: 'GET', path: path(''), access: access.user, handle: () => Promise.resolve({ threepids: [] }) }),
-    route({ method: 'POST', path: path(''), access: access.user, handle: add }),
-    route({ method: 'POST', path: path('/add'), access: access.user, handle: add }),
+    route({ method: 'POST', path: path(''), access: access.user, body: Type.Object({ three_pid_creds: ValidatedSession }), handle: add }),
+    route({ method: 'POST', path: path('/add'), access: access.user, body: ValidatedSession, handle: add }),
     route({
       method: 'POST',
       path: path('/bind'),
       access: access.user,
+      body: Type.Object({ client_secret: Type.String(), sid: Type.String(), id_server: Type.String(), id_access_token: Type.String() }),
       handle: () => Promise.reject(serverNotTrusted('This server does not talk to identity servers')),
     }),
     route({
       method: 'POST',
       path: path('/unbind'),
       access: access.user,
+      body: Threepid,
       handle: () => Promise.resolve({ id_server_unbind_result: 'no-support' }),
     }),
     route({
       method: 'POST',
       path: path('/delete'),
       access: access.user,
+      body: Threepid,
       handle: async () => {
         checkEnabled();
         return { id_server_unbind_result: 'no-support' };

@@ -116,16 +116,20 @@ onBothDatabases('the deactivated leave their rooms, also after a restart or a fa
 onBothDatabases('there are no third-party identifiers, and it is said', async (database, strings) => {
   const accounts = createTestAccounts(database, strings);
   const { access_token: token } = (await register(accounts, 'alice')).body;
-  const post = async (path: string): Promise<string> => errorOf(await accounts.call('POST', path, {}, token));
+  const post = async (path: string, body: object = {}): Promise<string> => errorOf(await accounts.call('POST', path, body, token));
   assert.deepEqual((await accounts.call('GET', '/account/3pid', undefined, token)).body, { threepids: [] });
   for (const path of ['/register/email', '/account/password/msisdn', '/account/3pid/email']) {
     assert.equal(await post(`${path}/requestToken`), '400 M_THREEPID_MEDIUM_NOT_SUPPORTED');
   }
-  for (const path of ['/account/3pid', '/account/3pid/add']) assert.equal(await post(path), '400 M_THREEPID_AUTH_FAILED');
-  assert.equal(await post('/account/3pid/bind'), '403 M_SERVER_NOT_TRUSTED');
-  const unbound = await accounts.call('POST', '/account/3pid/delete', {}, token);
+  for (const path of ['', '/add', '/bind', '/unbind', '/delete']) assert.equal(await post(`/account/3pid${path}`), '400 M_MISSING_PARAM');
+  const validated = { client_secret: 'x', sid: 'y' };
+  assert.equal(await post('/account/3pid', { three_pid_creds: validated }), '400 M_THREEPID_AUTH_FAILED');
+  assert.equal(await post('/account/3pid/add', validated), '400 M_THREEPID_AUTH_FAILED');
+  const bind = { ...validated, id_server: 'identity.test', id_access_token: 'z' };
+  assert.equal(await post('/account/3pid/bind', bind), '403 M_SERVER_NOT_TRUSTED');
+  const unbound = await accounts.call('POST', '/account/3pid/delete', { medium: 'email', address: 'a@b.c' }, token);
   assert.deepEqual(unbound.body, { id_server_unbind_result: 'no-support' });
   const closed = createTestAccounts(database, strings, { ...OPEN, enable_3pid_changes: false, enable_registration: false });
-  assert.equal(errorOf(await closed.call('POST', '/account/3pid/add', {}, token)), '400 M_FORBIDDEN');
+  assert.equal(errorOf(await closed.call('POST', '/account/3pid/add', validated, token)), '400 M_FORBIDDEN');
   assert.equal(errorOf(await closed.call('POST', '/register/email/requestToken', {})), '403 M_FORBIDDEN');
 });

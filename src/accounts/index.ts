@@ -21,8 +21,9 @@ import { createLogin } from '#src/accounts/login.ts';
 import { createParting } from '#src/accounts/parting.ts';
 import type { Parting } from '#src/accounts/parting.ts';
 import { createPassingTokens } from '#src/accounts/passing-tokens.ts';
-import { createChangePassword, createConfirm } from '#src/accounts/password-change.ts';
-import type { Confirm } from '#src/accounts/password-change.ts';
+import { createConfirmation } from '#src/accounts/confirmation.ts';
+import type { Confirm, ConfirmedLately } from '#src/accounts/confirmation.ts';
+import { createChangePassword } from '#src/accounts/password-change.ts';
 import { createResetPassword } from '#src/accounts/password-reset.ts';
 import type { ResetPassword } from '#src/accounts/password-reset.ts';
 import { createRefresh } from '#src/accounts/refresh.ts';
@@ -37,7 +38,7 @@ import type { DevicePort, DeviceSeen, Job, ProfilePort, User } from '#src/accoun
 import { createUsers } from '#src/accounts/users.ts';
 
 export type { Interaction, InteractiveRequest } from '#src/accounts/interactive-auth.ts';
-export type { Confirm } from '#src/accounts/password-change.ts';
+export type { Confirm, ConfirmedLately } from '#src/accounts/confirmation.ts';
 export type { LeaveRooms } from '#src/accounts/parting.ts';
 export type { AccountAccess } from '#src/accounts/access.ts';
 export type { DevicePort, DeviceSeen, Job, ProfilePort, Requester, User } from '#src/accounts/types.ts';
@@ -49,6 +50,8 @@ export interface Accounts {
   readonly find: (userId: string) => Promise<User | undefined>;
   /** Asks a user who is logged in for the password, before what cannot be undone. */
   readonly confirm: Confirm;
+  /** Whether a user has done so lately enough to delete devices without. */
+  readonly confirmedLately: ConfirmedLately;
   /** Gives a user a new password in the name of an administrator. */
   readonly resetPassword: ResetPassword;
   /** Ends a user's sessions on these devices; the devices are the caller's to delete. */
@@ -113,7 +116,7 @@ const assemble = (dependencies: AccountDependencies) => {
     stages: interactiveStages({ registrationTokens, checkPassword: login.reauthenticate }),
     registrationTokens,
   });
-  const confirm = createConfirm({ interactive, login, users });
+  const { confirm, confirmedLately } = createConfirmation({ ...dependencies, interactive, login, users });
   const parting = createParting(dependencies);
   return {
     access: createAccess(requesters, lastSeen.note),
@@ -125,6 +128,7 @@ const assemble = (dependencies: AccountDependencies) => {
     login,
     interactive,
     confirm,
+    confirmedLately,
     parting,
     deactivate: createDeactivate({ ...dependencies, sessions, parting }),
     registration: createRegistration({
@@ -168,6 +172,7 @@ export const createAccounts = (dependencies: AccountDependencies): Accounts => {
     routes: routesOf(dependencies, parts),
     find: users.find,
     confirm: parts.confirm,
+    confirmedLately: parts.confirmedLately,
     resetPassword: parts.resetPassword,
     endSessionsOn: sessions.endOnDevices,
     devicesSeen: lastSeen.devicesOf,

@@ -2,29 +2,14 @@ import type { Config } from '#src/platform/config/index.ts';
 import type { Passwords } from '#src/platform/crypto/passwords.ts';
 import type { Database } from '#src/platform/database/types.ts';
 import { forbidden, missingParam } from '#src/protocol/errors.ts';
-import type { Interaction, InteractiveAuth, InteractiveRequest } from '#src/accounts/interactive-auth.ts';
-import type { Login } from '#src/accounts/login.ts';
+import type { Confirm } from '#src/accounts/confirmation.ts';
+import type { InteractiveAuth } from '#src/accounts/interactive-auth.ts';
 import { checkNewPassword } from '#src/accounts/passwords.ts';
 import type { Sessions } from '#src/accounts/sessions.ts';
 import { setPasswordHash } from '#src/accounts/store/users.ts';
 import type { DevicePort, Requester } from '#src/accounts/types.ts';
-import type { Users } from '#src/accounts/users.ts';
 
 type Json = Readonly<Record<string, unknown>>;
-
-/** Lets a user who is logged in confirm, with the password, who it is. Throws `M_FORBIDDEN` for somebody else's password. */
-export type Confirm = (requester: Requester, request: InteractiveRequest) => Promise<Interaction>;
-
-/** Interactive authentication of users who are logged in, before what cannot be undone. */
-export const createConfirm =
-  ({ interactive, login, users }: { interactive: InteractiveAuth; login: Login; users: Users }): Confirm =>
-  async (requester, request) => {
-    const user = await users.find(requester.userId);
-    const flows = user !== undefined && login.canReauthenticate(user) ? [['m.login.password']] : [];
-    const interaction = await interactive.proceed({ ...request, flows });
-    if (interaction.done && interaction.session.completed['m.login.password'] !== requester.userId) throw forbidden('Invalid auth');
-    return interaction;
-  };
 
 /** `undefined` when it is done, else the body of the 401 that asks for authentication. */
 export type ChangePassword = (requester: Requester, request: { method: string; uri: string; body: Json }) => Promise<Json | undefined>;

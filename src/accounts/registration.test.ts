@@ -128,7 +128,12 @@ onBothDatabases('malformed requests are refused by name', async (database, strin
     [{ auth: { type: 'm.login.dummy' } }, '400 M_MISSING_PARAM Missing params: password'],
   ];
   for (const [body, expected] of cases) assert.equal(errorOf(await call('POST', '/register', body)), expected, JSON.stringify(body));
-  assert.match(errorOf(await call('POST', '/register?kind=robot', {})), /^404 M_UNRECOGNIZED/);
+  assert.match(errorOf(await call('POST', '/register?kind=robot', {})), /^400 M_UNRECOGNIZED/);
+  const service = { type: 'm.login.application_service', username: 'ghost' };
+  for (const path of ['/register', '/login']) {
+    assert.match(errorOf(await call('POST', path, service)), /^401 M_MISSING_TOKEN/);
+    assert.match(errorOf(await call('POST', path, service, 'as_token')), /^401 M_UNKNOWN_TOKEN/);
+  }
   assert.match(errorOf(await call('POST', '/register', {}, 'syt_x')), /^400 M_UNKNOWN An access token should not be provided/);
 });
 

@@ -4,7 +4,7 @@ import { SINCE_V1, UNSTABLE_TOO, anyone, Answer, at, client, route } from '#src/
 import type { IncomingRequest, Route } from '#src/platform/http/route.ts';
 import { optionalAccessToken } from '#src/platform/http/access-token.ts';
 import type { RateLimiter } from '#src/platform/http/rate-limits.ts';
-import { unknown, unrecognized } from '#src/protocol/errors.ts';
+import { MatrixError, missingToken, unknown, unknownToken } from '#src/protocol/errors.ts';
 import type { AccountAccess } from '#src/accounts/access.ts';
 import type { Login } from '#src/accounts/login.ts';
 import type { ChangePassword } from '#src/accounts/password-change.ts';
@@ -35,7 +35,17 @@ interface RouteDependencies {
   limiters: { available: RateLimiter; tokenValidity: RateLimiter };
 }
 
+const APPLICATION_SERVICE = 'm.login.application_service';
+
+/** Application services register and log in with a token of their own; as there is none, no token is right. */
+const refuseApplicationService = (request: IncomingRequest, body: Readonly<Record<string, unknown>>): void => {
+  if (body['type'] !== APPLICATION_SERVICE) return;
+  if (optionalAccessToken(request) === undefined) throw missingToken('Missing access token');
+  throw unknownToken('Unrecognised access token', { soft_logout: false });
+};
+
 const registerRequest = (request: IncomingRequest, body: Readonly<Record<string, unknown>>): RegisterRequest => {
+  refuseApplicationService(request, body);
   if (optionalAccessToken(request) !== undefined) {
     throw unknown('An access token should not be provided on requests to /register (except if type is m.login.application_service)');
   }
@@ -52,7 +62,7 @@ const registrationRoutes = ({ registration, registrationTokens, sharedSecret, li
     bodyLimit: MAX_BODY_BYTES,
     handle: async ({ query: { kind = 'user' }, body, request }) => {
       if (kind === 'guest') return registration.registerGuest(registerRequest(request, body));
-      if (kind !== 'user') throw unrecognized(`Do not understand membership kind: ${kind.slice(0, 64)}`);
+      if (kind !== 'user') throw new MatrixError(400, 'M_UNRECOGNIZED', `Do not understand membership kind: ${kind.slice(0, 64)}`);
       const outcome = await registration.registerUser(registerRequest(request, body));
       return outcome.done ? outcome.result : new Answer(401, outcome.body);
     },
@@ -109,6 +119,7 @@ const loginRoutes = ({ login, clientWellKnown, refresh, config }: RouteDependenc
     body: AnyObject,
     bodyLimit: MAX_BODY_BYTES,
     handle: async ({ body, request }) => {
+      refuseApplicationService(request, body);
       const result = await login.login(body, request.ip);
       return clientWellKnown === undefined ? result : { ...result, well_known: clientWellKnown };
     },
@@ -157,7 +168,7 @@ const sessionRoutes = ({ access, sessions, changePassword, config }: RouteDepend
     method: 'POST',
     path: client('/account/password', UNSTABLE_TOO),
     access: access.user,
-    body: AnyObject,
+    body: Type.Object({ logout_devices: Type.Optional(Type.Boolean()) }),
     bodyLimit: MAX_BODY_BYTES,
     handle: async ({ caller, body, request }) => {
       const challenge = await changePassword(caller, { method: request.method, uri: request.url, body });

@@ -5,7 +5,7 @@ import type { Route } from '#src/platform/http/route.ts';
 import type { RateLimiter } from '#src/platform/http/rate-limits.ts';
 import { forbidden, missingToken } from '#src/protocol/errors.ts';
 import type { AccountAccess } from '#src/accounts/access.ts';
-import type { Confirm } from '#src/accounts/password-change.ts';
+import type { Confirm } from '#src/accounts/confirmation.ts';
 import type { PassingTokens } from '#src/accounts/passing-tokens.ts';
 
 const MAX_BODY_BYTES = 65_536;

@@ -7,13 +7,17 @@ import type { Database } from '#src/platform/database/types.ts';
 import { confirmed, createTestAccounts, onBothDatabases, OPEN, register } from '../../test/support/accounts.ts';
 import type { Reply, TestAccounts } from '../../test/support/accounts.ts';
 
-const create = (database: Database, strings: Strings): TestAccounts => {
+const create = (database: Database, strings: Strings, settings: object = {}): TestAccounts => {
   const port = devicePort({ clock: systemClock, remaining: createRemainingKeys(database) });
-  return createTestAccounts(database, strings, OPEN, {
-    devices: port,
-    routes: (accounts) =>
-      deviceRoutes({ access: accounts.access, confirm: accounts.confirm, devices: createDevices({ database, accounts, port }) }),
-  });
+  return createTestAccounts(
+    database,
+    strings,
+    { ...OPEN, ...settings },
+    {
+      devices: port,
+      routes: (accounts) => deviceRoutes({ ...accounts, devices: createDevices({ database, accounts, port }) }),
+    },
+  );
 };
 
 const errorOf = ({ status, body }: Reply): string => `${String(status)} ${String(body['errcode'])}`;
@@ -85,7 +89,7 @@ onBothDatabases('several devices are deleted at once', async (database, strings)
   for (const devices of [undefined, 'A', [5]]) {
     const body = devices === undefined ? {} : { devices };
     const reply = await confirmed(accounts, 'POST', '/delete_devices', body, { token, user: 'alice' });
-    assert.equal(errorOf(reply), '400 M_INVALID_PARAM', JSON.stringify(devices));
+    assert.equal(errorOf(reply), devices === undefined ? '400 M_MISSING_PARAM' : '400 M_INVALID_PARAM', JSON.stringify(devices));
   }
   const reply = await confirmed(accounts, 'POST', '/delete_devices', { devices: ['A', 'B', 'NOPE'] }, { token, user: 'alice' });
   assert.equal(reply.status, 200);
@@ -110,4 +114,19 @@ onBothDatabases('logging out deletes the device with its keys, and is told on th
     ['PHONE'],
   );
   assert.equal(database.positions.current('device_lists').min, before + 1);
+});
+
+onBothDatabases('who has confirmed lately deletes devices without confirming again', async (database, strings) => {
+  const accounts = create(database, strings, { ui_auth: { session_timeout: '1m' } });
+  await register(accounts, 'alice', { device_id: 'FIRST' });
+  const token = await loginOn(accounts, 'PHONE');
+  const remove = (id: string): Promise<Reply> => accounts.call('DELETE', `/devices/${id}`, {}, token);
+  assert.equal((await remove('FIRST')).status, 200, 'logging in counts');
+  accounts.pass(61_000);
+  assert.equal((await remove('FIRST')).status, 401);
+  const deletion = { devices: ['FIRST'] };
+  assert.equal((await confirmed(accounts, 'POST', '/delete_devices', deletion, { token, user: 'alice' })).status, 200);
+  assert.equal((await accounts.call('POST', '/delete_devices', deletion, token)).status, 200);
+  assert.equal(errorOf(await accounts.call('POST', '/delete_devices', {}, token)), '400 M_MISSING_PARAM');
+  assert.equal((await accounts.call('POST', '/account/deactivate', {}, token)).status, 401, 'nothing but devices');
 });

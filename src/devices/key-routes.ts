@@ -42,10 +42,12 @@ export const keyRoutes = ({ access, keys }: { access: Pick<AccountAccess, 'guest
       return { one_time_keys: found, failures };
     },
   }),
-  route({
-    method: 'GET',
-    path: client('/room_keys/version', VERSIONS),
-    access: access.user,
-    handle: () => Promise.reject(notFound('No backup found')),
-  }),
+  ...['/room_keys/version', '/room_keys/version/:version'].map((path) =>
+    route({
+      method: 'GET',
+      path: client(path, VERSIONS),
+      access: access.user,
+      handle: () => Promise.reject(notFound('No backup found')),
+    }),
+  ),
 ];

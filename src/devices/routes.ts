@@ -1,8 +1,8 @@
 import { Type } from '#src/platform/schema.ts';
-import type { AccountAccess, Confirm, Requester } from '#src/accounts/index.ts';
+import type { AccountAccess, Confirm, ConfirmedLately, Requester } from '#src/accounts/index.ts';
 import { Answer, client, route } from '#src/platform/http/route.ts';
 import type { IncomingRequest, Route } from '#src/platform/http/route.ts';
-import { invalidParam } from '#src/protocol/errors.ts';
+import { invalidParam, missingParam } from '#src/protocol/errors.ts';
 import type { Device, Devices } from '#src/devices/service.ts';
 
 const VERSIONS = ['v3', 'r0', 'unstable'];
@@ -21,9 +21,10 @@ const clientDevice = ({ deviceId, displayName, seen }: Device): object => ({
   ...(seen !== undefined && { last_seen_ip: seen.ip, last_seen_ts: seen.ts }),
 });
 
-/** The ids in `devices`; throws `M_INVALID_PARAM`. */
+/** The ids in `devices`; throws `M_MISSING_PARAM` or `M_INVALID_PARAM`. */
 export const deviceIdsIn = (body: Json): readonly string[] => {
   const { devices } = body;
+  if (devices === undefined) throw missingParam('Missing required key: devices');
   if (!Array.isArray(devices) || devices.length > MAX_NAMED_DEVICES || !devices.every((id) => typeof id === 'string')) {
     throw invalidParam(`devices must be a list of at most ${String(MAX_NAMED_DEVICES)} device ids`);
   }
@@ -34,10 +35,12 @@ export const deviceIdsIn = (body: Json): readonly string[] => {
 export const deviceRoutes = ({
   access,
   confirm,
+  confirmedLately,
   devices,
 }: {
-  access: Pick<AccountAccess, 'guest'>;
+  access: Pick<AccountAccess, 'guest' | 'user'>;
   confirm: Confirm;
+  confirmedLately: ConfirmedLately;
   devices: Devices;
 }): Route[] => {
   /** Deletes what `idsIn` finds in the confirmed request, or answers what is asked for before. */
@@ -47,6 +50,10 @@ export const deviceRoutes = ({
     { auth, ...params }: Json,
     idsIn: (params: Json) => readonly string[],
   ): Promise<unknown> => {
+    if (await confirmedLately(caller)) {
+      await devices.remove(caller.userNum, idsIn(params));
+      return {};
+    }
     const interaction = await confirm(caller, { method, uri: url, auth, params });
     if (!interaction.done) return new Answer(401, interaction.body);
     await devices.remove(caller.userNum, idsIn(interaction.session.params));
@@ -81,7 +88,7 @@ export const deviceRoutes = ({
     route({
       method: 'DELETE',
       path: client('/devices/:deviceId', VERSIONS),
-      access: access.guest,
+      access: access.user,
       body: Type.Optional(AnyObject),
       bodyLimit: MAX_BODY_BYTES,
       handle: ({ caller, params, body, request }) => removeConfirmed(caller, request, body, () => [params.deviceId]),
@@ -89,11 +96,12 @@ export const deviceRoutes = ({
     route({
       method: 'POST',
       path: client('/delete_devices', VERSIONS),
-      access: access.guest,
+      access: access.user,
       body: AnyObject,
       bodyLimit: MAX_BODY_BYTES,
-      handle: ({ caller, body, request }) => {
-        if ('devices' in body) deviceIdsIn(body);
+      handle: async ({ caller, body, request }) => {
+        // A later request of the same interaction may carry nothing but the authentication.
+        if (body['auth'] === undefined || 'devices' in body) deviceIdsIn(body);
         return removeConfirmed(caller, request, body, deviceIdsIn);
       },
     }),

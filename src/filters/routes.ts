@@ -14,7 +14,7 @@ export const filterRoutes = ({ access, filters }: { access: AccountAccess; filte
   route({
     method: 'POST',
     path: client('/user/:userId/filter', UNSTABLE_TOO),
-    access: access.guest,
+    access: access.user,
     body: Type.Record(Type.String(), Type.Unknown()),
     bodyLimit: MAX_BODY_BYTES,
     handle: async ({ caller, params, body }) => {
@@ -25,7 +25,7 @@ export const filterRoutes = ({ access, filters }: { access: AccountAccess; filte
   route({
     method: 'GET',
     path: client('/user/:userId/filter/:filterId', UNSTABLE_TOO),
-    access: access.guest,
+    access: access.user,
     handle: async ({ caller, params }) => {
       if (params.userId !== caller.userId) throw forbidden('Cannot get filters for other users');
       if (!/^-?\d+$/.test(params.filterId)) throw invalidParam('Invalid filter_id');

@@ -61,13 +61,19 @@ const clientApiRoutes = ({ access, clock, config }: ServerInfoDependencies): Rou
     access: config.turn_allow_guests ? access.guest : access.user,
     handle: ({ caller }) => Promise.resolve(turnCredentials(config, caller.userId, clock.now())),
   }),
-  route({
-    method: 'GET',
-    path: client('/thirdparty/protocols', UNSTABLE_TOO),
-    access: access.guest,
-    handle: () => Promise.resolve({}),
-  }),
+  ...thirdPartyRoutes(access),
 ];
+
+/** Other networks, which only application services reach; without one there are none. */
+const thirdPartyRoutes = (access: AccountAccess): Route[] => {
+  const answer = (path: string, handle: () => Promise<unknown>): Route =>
+    route({ method: 'GET', path: client(`/thirdparty/${path}`, UNSTABLE_TOO), access: access.guest, handle });
+  return [
+    answer('protocols', () => Promise.resolve({})),
+    answer('protocol/:protocol', () => Promise.reject(notFound('Unknown protocol'))),
+    ...['user', 'user/:protocol', 'location', 'location/:protocol'].map((path) => answer(path, () => Promise.resolve([]))),
+  ];
+};
 
 const wellKnownRoutes = ({ config }: ServerInfoDependencies): Route[] => [
   route({

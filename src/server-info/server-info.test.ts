@@ -125,6 +125,9 @@ test('small questions have small answers', async () => {
   for (const path of ['/_matrix/client/v3/voip/turnServer', '/_matrix/client/v3/thirdparty/protocols']) {
     assert.deepEqual((await app.inject({ method: 'GET', url: path })).json(), {}, path);
   }
+  const thirdparty = '/_matrix/client/v3/thirdparty';
+  assert.deepEqual((await app.inject({ method: 'GET', url: `${thirdparty}/location/irc` })).json(), []);
+  assert.equal((await app.inject({ method: 'GET', url: `${thirdparty}/protocol/irc` })).statusCode, 404);
   const version = await app.inject({ method: 'GET', url: '/_synapse/admin/v1/server_version' });
   assert.deepEqual(version.json(), { server_version: '1.2.3' });
 });

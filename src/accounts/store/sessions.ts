@@ -114,6 +114,18 @@ export interface SessionRow {
 export const readSessions = (reader: Reader, userNum: number): Promise<SessionRow[]> =>
   reader.all<SessionRow>(sql`SELECT session_num, device_id FROM sessions WHERE user_num = ${userNum}`);
 
+/** When the user of a session last confirmed who it is. */
+export const readConfirmedTs = async (reader: Reader, sessionNum: number): Promise<number | undefined> => {
+  const row = await reader.one<{ confirmed_ts: number }>(sql`
+    SELECT COALESCE(confirmed_ts, created_ts) AS confirmed_ts FROM sessions WHERE session_num = ${sessionNum}`);
+  return row?.confirmed_ts;
+};
+
+/** Notes when the user of a session confirmed who it is. */
+export const setConfirmedTs = async (tx: Transaction, sessionNum: number, ts: number): Promise<void> => {
+  await tx.run(sql`UPDATE sessions SET confirmed_ts = ${ts} WHERE session_num = ${sessionNum}`);
+};
+
 /** The numbers of the sessions that ended before a time. */
 export const readEndedSessions = async (reader: Reader, beforeTs: number, limit: number): Promise<number[]> => {
   const rows = await reader.all<{ session_num: number }>(sql`

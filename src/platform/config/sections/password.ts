@@ -39,6 +39,7 @@ export const passwordKeys = {
         'How long after authenticating (or logging in) sensitive actions need no confirmation; 0 for always asking.',
       ),
     }),
-    'Confirming sensitive actions.',
+    'Confirming sensitive actions: deleting devices.',
+    { acts: true },
   ),
 } as const;
