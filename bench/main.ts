@@ -3,11 +3,11 @@ import { mkdtempSync, rmSync, writeFileSync, chmodSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { FULL, QUICK } from './phases.ts';
+import { FULL, QUICK } from './load.ts';
 import { findPostgres, startPostgres, type Postgres } from './postgres.ts';
 import { doubts, table } from './report.ts';
-import { PHASES, runOnce, type PhaseName } from './run.ts';
-import { prepareServer, type EngineName, type ServerName } from './server.ts';
+import { PHASES, runOnce, runSeed, type PhaseName, type Seeded } from './run.ts';
+import { prepareServer, type EngineName, type Server, type ServerName } from './server.ts';
 import { medianRun, type Run } from './statistics.ts';
 
 const HELP = `npm run bench -- [options]
@@ -55,6 +55,41 @@ const wantedEngines = (programs: string | undefined): EngineName[] => {
   return [engine];
 };
 
+type Results = Partial<Record<ServerName, Run>>;
+
+/** Runs the servers in turn on one engine, each on copies of what was made for it once; answers the medians. */
+const measureEngine = async (job: {
+  readonly servers: readonly ServerName[];
+  readonly synapseVenv: string;
+  readonly postgres: Postgres | undefined;
+  readonly folder: string;
+  readonly repeat: number;
+  readonly wanted: ReadonlySet<PhaseName>;
+}): Promise<Results> => {
+  const { servers, synapseVenv, postgres, folder, repeat, wanted } = job;
+  const size = options.quick ? QUICK : FULL;
+  const on = postgres ? 'PostgreSQL' : 'SQLite';
+  const prepare = async (name: ServerName, what: string, seeded?: Server): Promise<Server> => {
+    const database = `${name}_${what}`;
+    await postgres?.create(database, seeded && `${name}_seed`);
+    return prepareServer({ name, data: join(folder, database), port: SERVER_PORT, synapseVenv, postgres, database, copyOf: seeded?.data });
+  };
+  const runs: Record<ServerName, Run[]> = { myelin: [], synapse: [] };
+  const seeds = new Map<ServerName, Seeded & { readonly server: Server }>();
+  for (const name of servers) {
+    console.error(`${name} on ${on}, making people and rooms`);
+    const server = await prepare(name, 'seed');
+    seeds.set(name, { server, ...(await runSeed(server, size)) });
+  }
+  for (let round = 0; round < repeat; round++) {
+    for (const [name, seeded] of seeds) {
+      console.error(`${name} on ${on}, run ${String(round + 1)} of ${String(repeat)}`);
+      runs[name].push(await runOnce(await prepare(name, String(round), seeded.server), postgres, size, seeded, wanted));
+    }
+  }
+  return Object.fromEntries(servers.map((name) => [name, medianRun(runs[name])]));
+};
+
 const main = async (): Promise<void> => {
   const wanted = new Set<PhaseName>(options.phases?.split(',').map((name) => oneOf('phases', name, PHASES)) ?? PHASES);
   const servers: readonly ServerName[] = options.only ? [oneOf('only', options.only, ['myelin', 'synapse'])] : ['synapse', 'myelin'];
@@ -75,22 +110,10 @@ const main = async (): Promise<void> => {
   let postgres: Postgres | undefined;
   try {
     if (programs && engines.includes('postgres')) postgres = await startPostgres(programs, join(folder, 'postgres'), POSTGRES_PORT);
-    const all: Partial<Record<EngineName, Partial<Record<ServerName, Run>>>> = {};
+    const all: Partial<Record<EngineName, Results>> = {};
     for (const engine of engines) {
-      const results: Partial<Record<ServerName, Run>> = {};
-      const runs: Record<ServerName, Run[]> = { myelin: [], synapse: [] };
-      for (let round = 0; round < repeat; round++) {
-        for (const name of servers) {
-          const database = `${name}_${String(round)}`;
-          const data = join(folder, `${engine}_${database}`);
-          console.error(`${name} on ${engine}, run ${String(round + 1)} of ${String(repeat)}`);
-          const used = engine === 'postgres' ? postgres : undefined;
-          await used?.create(database);
-          const server = prepareServer({ name, data, port: SERVER_PORT, synapseVenv, postgres: used, database });
-          runs[name].push(await runOnce(server, used, options.quick ? QUICK : FULL, wanted));
-        }
-      }
-      for (const name of servers) results[name] = medianRun(runs[name]);
+      const used = engine === 'postgres' ? postgres : undefined;
+      const results = await measureEngine({ servers, synapseVenv, postgres: used, folder: join(folder, engine), repeat, wanted });
       all[engine] = results;
       console.log(['', ...table(engine, results), ...doubts(engine, results)].join('\n'));
     }

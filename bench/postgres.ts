@@ -12,8 +12,8 @@ export interface Postgres {
   readonly pid: number;
   readonly port: number;
   readonly user: string;
-  /** Makes an empty database as Synapse wants it (UTF-8, C locale). */
-  create(database: string): Promise<void>;
+  /** Makes an empty database as Synapse wants it (UTF-8, C locale), or a copy of one that nobody uses. */
+  create(database: string, copyOf?: string): Promise<void>;
   /** The size of a database in bytes, after a checkpoint. */
   bytes(database: string): Promise<number>;
   stop(): Promise<void>;
@@ -82,8 +82,8 @@ export const startPostgres = async (programs: string, folder: string, port: numb
     pid: child.pid ?? 0,
     port,
     user: USER,
-    create: async (database) => {
-      await ask(port, 'postgres', [`CREATE DATABASE ${database} TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'`]);
+    create: async (database, copyOf = 'template0') => {
+      await ask(port, 'postgres', [`CREATE DATABASE ${database} TEMPLATE ${copyOf} ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'`]);
     },
     bytes: async (database) => {
       const [row] = await ask(port, database, ['CHECKPOINT', 'SELECT pg_database_size(current_database()) AS bytes']);

@@ -1,16 +1,24 @@
-import { SYNAPSE_CPU_MS, TARGETS, TOLERANCE } from './reference.ts';
+import { LOADS, type LoadName } from './phases.ts';
+import { FASTEST_OTHER, SYNAPSE_CPU_MS, TARGETS, TOLERANCE } from './reference.ts';
+import { coldName } from './run.ts';
 import type { EngineName, ServerName } from './server.ts';
 import type { Run } from './statistics.ts';
 
-const TITLES: Readonly<Record<string, string>> = {
-  start: 'start, idle',
+const LOAD_TITLES: Readonly<Record<LoadName, string>> = {
   rooms: 'create a room',
   'one-by-one': 'send, one after another',
   'twenty-rooms': 'send, 20 users in 20 rooms',
   'one-room': 'send, 50 users in one room',
-  bytes: 'database',
+  'large-room': 'send into the large room, with syncers',
   delivery: 'delivery to all syncers',
-  'first-sync': 'first sync of all rooms',
+  'first-sync': 'first sync of many rooms',
+};
+
+const TITLES: Readonly<Record<string, string>> = {
+  start: 'start, idle',
+  bytes: 'database',
+  ...LOAD_TITLES,
+  ...Object.fromEntries(LOADS.map((name) => [coldName(name), `just started: ${LOAD_TITLES[name]}`])),
 };
 
 const UNITS: Readonly<Record<string, string>> = {
@@ -37,10 +45,20 @@ const figure = (value: number | undefined): string => {
 const ratioOf = (myelin: number | undefined, synapse: number | undefined): number | undefined =>
   myelin !== undefined && synapse !== undefined && synapse > 0 ? myelin / synapse : undefined;
 
+const LARGER_IS_BETTER = new Set(['perSecond']);
+
+/** Whether a target is met, and whether the fastest other server is left behind. */
 const verdict = (phase: string, name: string, ratio: number | undefined): string => {
+  if (ratio === undefined) return '';
+  const times = LARGER_IS_BETTER.has(name) ? ratio : 1 / ratio;
   const target = TARGETS.find((each) => each.phase === phase && each.figure === name);
-  if (!target || ratio === undefined) return '';
-  return `${ratio <= target.ratio ? 'pass' : 'MISS'} (≤ ${target.ratio === 1 ? '1' : `1/${String(1 / target.ratio)}`})`;
+  const other = FASTEST_OTHER[phase]?.[name];
+  return [
+    target && `${times >= target.times ? 'met' : 'MISSED'} (${String(target.times)}×)`,
+    other && `${times > other ? 'ahead of' : 'behind'} the fastest other (${String(other)}×)`,
+  ]
+    .filter((part) => part)
+    .join(', ');
 };
 
 const fraction = (ratio: number | undefined): string => {

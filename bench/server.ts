@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, copyFileSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { get } from 'node:http';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -14,6 +14,8 @@ export type EngineName = 'sqlite' | 'postgres';
 export interface Server {
   readonly origin: string;
   readonly pid: number;
+  /** Its folder, in which its database is too if that is SQLite. */
+  readonly data: string;
   /** Starts it and answers how many milliseconds passed until it answered a request. */
   start(): Promise<number>;
   stop(): Promise<void>;
@@ -29,7 +31,11 @@ const command = (name: ServerName, synapseVenv: string, config: string): string[
     ? [join(here, '../bin/myelin'), '--config-path', config]
     : [join(synapseVenv, 'bin/python'), '-m', 'synapse.app.homeserver', '--config-path', config];
 
-const writeConfig = (data: string, port: number, database: unknown): string => {
+const SQLITE_FILE = 'homeserver.db';
+const KEY_FILE = 'signing.key';
+
+/** Writes the configuration; the key is new, or that of the server whose copy this is. */
+const writeConfig = (data: string, port: number, database: unknown, copyOf: string | undefined): string => {
   mkdirSync(data, { recursive: true });
   const values: Record<string, string> = { data, port: String(port), database: JSON.stringify(database) };
   const template = readFileSync(join(here, 'homeserver.yaml'), 'utf8');
@@ -39,7 +45,11 @@ const writeConfig = (data: string, port: number, database: unknown): string => {
     template.replaceAll(/\$\{(\w+)\}/g, (whole, name: string) => values[name] ?? whole),
   );
   writeFileSync(join(data, 'log.yaml'), readFileSync(join(here, 'log.yaml')));
-  writeFileSync(join(data, 'signing.key'), `ed25519 a_bench ${randomBytes(32).toString('base64').replaceAll('=', '')}\n`, { mode: 0o600 });
+  const key =
+    copyOf === undefined
+      ? `ed25519 a_bench ${randomBytes(32).toString('base64').replaceAll('=', '')}\n`
+      : readFileSync(join(copyOf, KEY_FILE));
+  writeFileSync(join(data, KEY_FILE), key, { mode: 0o600 });
   return config;
 };
 
@@ -73,7 +83,10 @@ const end = async (child: ChildProcess, name: ServerName): Promise<void> => {
   clearTimeout(timer);
 };
 
-/** Prepares one server with an empty data folder, pinned to one core; its output goes to `data`/output.log. */
+/**
+ * Prepares one server with an empty data folder, or on a copy of what another one left (its folder: `copyOf`; a database of PostgreSQL has been copied
+ * already), pinned to one core; its output goes to `data`/output.log.
+ */
 export const prepareServer = (options: {
   name: ServerName;
   data: string;
@@ -81,20 +94,24 @@ export const prepareServer = (options: {
   synapseVenv: string;
   postgres: Postgres | undefined;
   database: string;
+  copyOf: string | undefined;
 }): Server => {
-  const { name, data, port, postgres, database } = options;
+  const { name, data, port, postgres, database, copyOf } = options;
   const origin = `http://127.0.0.1:${String(port)}`;
-  const file = join(data, 'homeserver.db');
+  const file = join(data, SQLITE_FILE);
   const config = writeConfig(
     data,
     port,
     postgres
       ? { name: 'psycopg2', args: { user: postgres.user, host: '127.0.0.1', port: postgres.port, dbname: database, cp_min: 5, cp_max: 10 } }
       : { name: 'sqlite3', args: { database: file } },
+    copyOf,
   );
+  if (copyOf !== undefined && !postgres) copyFileSync(join(copyOf, SQLITE_FILE), file);
   let child: ChildProcess | undefined;
   return {
     origin,
+    data,
     get pid() {
       return child?.pid ?? 0;
     },
