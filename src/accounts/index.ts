@@ -5,7 +5,7 @@ import type { Strings } from '#src/platform/database/strings.ts';
 import type { Database, Transaction } from '#src/platform/database/types.ts';
 import { createRateLimiter } from '#src/platform/http/rate-limits.ts';
 import type { RateLimiter, RateLimiters, RateLimitSettings } from '#src/platform/http/rate-limits.ts';
-import type { Route } from '#src/platform/http/route.ts';
+import type { IncomingRequest, Route } from '#src/platform/http/route.ts';
 import type { Logger } from '#src/platform/logging/index.ts';
 import type { Random } from '#src/platform/random.ts';
 import { accountRoutes } from '#src/accounts/account-routes.ts';
@@ -34,7 +34,7 @@ import { identityRoutes } from '#src/accounts/routes.ts';
 import { createSessions } from '#src/accounts/sessions.ts';
 import { createSharedSecretRegistration } from '#src/accounts/shared-secret.ts';
 import { tokenRoutes } from '#src/accounts/token-routes.ts';
-import type { DevicePort, DeviceSeen, Job, ProfilePort, User } from '#src/accounts/types.ts';
+import type { DevicePort, DeviceSeen, Job, LoginResult, ProfilePort, User } from '#src/accounts/types.ts';
 import { createUsers } from '#src/accounts/users.ts';
 
 export type { Interaction, InteractiveRequest } from '#src/accounts/interactive-auth.ts';
@@ -121,6 +121,9 @@ const assemble = (dependencies: AccountDependencies) => {
   return {
     access: createAccess(requesters, lastSeen.note),
     lastSeen,
+    noteLogin: async ({ access_token: token }: LoginResult, request: IncomingRequest) => {
+      if (token !== undefined) lastSeen.note(await requesters.byToken(token), request);
+    },
     sessions,
     users,
     registrationTokens,

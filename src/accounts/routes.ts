@@ -12,6 +12,7 @@ import type { RefreshResult } from '#src/accounts/refresh.ts';
 import type { RegisterRequest, Registration } from '#src/accounts/registration.ts';
 import type { RegistrationTokens } from '#src/accounts/registration-tokens.ts';
 import type { Sessions } from '#src/accounts/sessions.ts';
+import type { LoginResult } from '#src/accounts/types.ts';
 import type { SharedSecretRegistration } from '#src/accounts/shared-secret.ts';
 
 /** Much for a name and a password; little for strangers to have stored. */
@@ -30,6 +31,8 @@ interface RouteDependencies {
   sessions: Sessions;
   changePassword: ChangePassword;
   refresh: (refreshToken: string) => Promise<RefreshResult>;
+  /** Notes that whoever has just logged in or registered was seen on the new device. */
+  noteLogin: (result: LoginResult, request: IncomingRequest) => Promise<void>;
   /** What `/.well-known/matrix/client` says, told to those who log in as well. */
   clientWellKnown: object | undefined;
   limiters: { available: RateLimiter; tokenValidity: RateLimiter };
@@ -52,7 +55,7 @@ const registerRequest = (request: IncomingRequest, body: Readonly<Record<string,
   return { method: request.method, uri: request.url, ip: request.ip, body };
 };
 
-const registrationRoutes = ({ registration, registrationTokens, sharedSecret, limiters }: RouteDependencies): Route[] => [
+const registrationRoutes = ({ noteLogin, registration, registrationTokens, sharedSecret, limiters }: RouteDependencies): Route[] => [
   route({
     method: 'POST',
     path: client('/register', UNSTABLE_TOO),
@@ -61,10 +64,16 @@ const registrationRoutes = ({ registration, registrationTokens, sharedSecret, li
     body: AnyObject,
     bodyLimit: MAX_BODY_BYTES,
     handle: async ({ query: { kind = 'user' }, body, request }) => {
-      if (kind === 'guest') return registration.registerGuest(registerRequest(request, body));
+      if (kind === 'guest') {
+        const guest = await registration.registerGuest(registerRequest(request, body));
+        await noteLogin(guest, request);
+        return guest;
+      }
       if (kind !== 'user') throw new MatrixError(400, 'M_UNRECOGNIZED', `Do not understand membership kind: ${kind.slice(0, 64)}`);
       const outcome = await registration.registerUser(registerRequest(request, body));
-      return outcome.done ? outcome.result : new Answer(401, outcome.body);
+      if (!outcome.done) return new Answer(401, outcome.body);
+      await noteLogin(outcome.result, request);
+      return outcome.result;
     },
   }),
   route({
@@ -105,7 +114,7 @@ const registrationRoutes = ({ registration, registrationTokens, sharedSecret, li
   }),
 ];
 
-const loginRoutes = ({ login, clientWellKnown, refresh, config }: RouteDependencies): Route[] => [
+const loginRoutes = ({ login, noteLogin, clientWellKnown, refresh, config }: RouteDependencies): Route[] => [
   route({
     method: 'GET',
     path: client('/login', SINCE_V1),
@@ -121,6 +130,7 @@ const loginRoutes = ({ login, clientWellKnown, refresh, config }: RouteDependenc
     handle: async ({ body, request }) => {
       refuseApplicationService(request, body);
       const result = await login.login(body, request.ip);
+      await noteLogin(result, request);
       return clientWellKnown === undefined ? result : { ...result, well_known: clientWellKnown };
     },
   }),

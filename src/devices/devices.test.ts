@@ -34,12 +34,12 @@ const idsOf = (reply: Reply): unknown[] => (reply.body['devices'] as { device_id
 onBothDatabases('devices are listed with where they were last seen', async (database, strings) => {
   const accounts = create(database, strings);
   await register(accounts, 'alice', { device_id: 'FIRST' });
+  const before = Date.now() - 1;
   const token = await loginOn(accounts, 'PHONE');
   await register(accounts, 'bob', { device_id: 'BOBS' });
-  const before = Date.now() - 1;
   const { body } = await accounts.call('GET', '/devices', undefined, token);
   const [first, phone] = body['devices'] as { [name: string]: unknown }[];
-  assert.deepEqual(first, { device_id: 'FIRST' });
+  assert.deepEqual([first?.['device_id'], first?.['last_seen_ip']], ['FIRST', '127.0.0.1'], 'registering counts');
   const { last_seen_ts: seenTs, ...rest } = phone ?? {};
   assert.deepEqual(rest, { device_id: 'PHONE', display_name: "alice's PHONE", last_seen_ip: '127.0.0.1' });
   assert.ok(Number(seenTs) >= before, 'what is not yet written counts');

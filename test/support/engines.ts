@@ -4,10 +4,14 @@ import { startServer, type Server, type ServerOptions } from './server.ts';
 
 type StartServer = (options?: Omit<ServerOptions, 'database'>) => Promise<Server>;
 
-/** Declares a test twice: with homeservers on SQLite, and on PostgreSQL where it is found. */
-export const onEachEngine = (name: string, body: (startOnEngine: StartServer) => Promise<void>): void => {
-  void test(`${name} (SQLite)`, () => body((options) => startServer(options)));
-  void test(`${name} (PostgreSQL)`, async (context) => {
+/** Declares a test twice: with homeservers on SQLite, and on PostgreSQL where it is found. `skip` says why it cannot run. */
+export const onEachEngine = (
+  name: string,
+  body: (startOnEngine: StartServer) => Promise<void>,
+  { skip = false }: { readonly skip?: string | false } = {},
+): void => {
+  void test(`${name} (SQLite)`, { skip }, () => body((options) => startServer(options)));
+  void test(`${name} (PostgreSQL)`, { skip }, async (context) => {
     if (postgresPrograms() === undefined) {
       context.skip(NO_POSTGRES);
       return;
