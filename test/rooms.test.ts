@@ -262,11 +262,32 @@ onEachEngine('state that is set already is not set again', async (startOnEngine)
   assert.equal((await contentAt(alice, roomId, 'm.room.member', alice.userId))['displayname'], 'Alice of this room');
 });
 
+onEachEngine('rooms of every version can be made and talked in', async (startOnEngine) => {
+  await using server = await startOnEngine();
+  const alice = await server.register('alice');
+  const bob = await server.register('bob');
+  type Capabilities = { capabilities: { 'm.room_versions': { available: Record<string, string> } } };
+  const { available } = ok(await alice.get<Capabilities>('/capabilities')).capabilities['m.room_versions'];
+  for (const room_version of Object.keys(available)) {
+    const roomId = await createRoom(alice, { preset: 'public_chat', room_version });
+    ok(await act(bob, roomId, 'join'));
+    const eventId = ok(await say(bob, roomId, 'once')).event_id;
+    const expected = Number(room_version) < 3 ? /^\$.+:/ : Number(room_version) === 3 ? /^\$[A-Za-z0-9+/]{43}$/ : /^\$[\w-]{43}$/;
+    assert.match(eventId, expected, room_version);
+    const found = ok(await alice.get<{ event_id: string; sender: string }>(`/rooms/${id(roomId)}/event/${id(eventId)}`));
+    assert.deepEqual([found.event_id, found.sender], [eventId, bob.userId]);
+    const floats = await bob.put(`/rooms/${id(roomId)}/send/org.example/floats`, { value: 1.5 });
+    // Versions before 6 must not be strict about numbers.
+    if (Number(room_version) < 6) ok(floats);
+    else assertError(floats, 400, 'M_BAD_JSON');
+  }
+});
+
 onEachEngine('messages are redacted by those who may', async (startOnEngine) => {
   await using server = await startOnEngine();
   const alice = await server.register('alice');
   const bob = await server.register('bob');
-  for (const room_version of ['10', '11']) {
+  for (const room_version of ['1', '3', '10', '11']) {
     const roomId = await createRoom(alice, { preset: 'public_chat', room_version });
     ok(await act(bob, roomId, 'join'));
     const redact = async (person: Person, eventId: string, txnId: string, content: Json = {}) =>

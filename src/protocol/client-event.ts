@@ -1,5 +1,5 @@
 import type { RoomEvent } from '#src/protocol/events.ts';
-import type { JsonObject } from '#src/protocol/json.ts';
+import type { JsonNumber, JsonObject } from '#src/protocol/json.ts';
 import type { RoomVersion } from '#src/protocol/room-versions.ts';
 
 /** An event as clients get it (client-server API, Room event format), still without `unsigned`. */
@@ -9,7 +9,7 @@ export type ClientEvent = {
   readonly sender: string;
   readonly content: JsonObject;
   readonly event_id: string;
-  readonly origin_server_ts: number;
+  readonly origin_server_ts: JsonNumber;
   /** Left out in `/sync`, where the room is known. */
   readonly room_id?: string;
   readonly redacts?: string;

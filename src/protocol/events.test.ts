@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { NewPdu } from '#src/protocol/events.ts';
-import { buildPdu, parsePdu, redactedCopy } from '#src/protocol/events.ts';
-import { checkContentHash, contentHash, eventId } from '#src/protocol/hashes.ts';
+import { syncEvent } from '#src/protocol/client-event.ts';
+import { buildPdu, parsePdu, parseStoredPdu, prevEventIds, redactedCopy, referencesTo } from '#src/protocol/events.ts';
+import { checkContentHash, contentHash, eventId, referenceHash } from '#src/protocol/hashes.ts';
 import type { JsonObject } from '#src/protocol/json.ts';
+import { clampedInteger, exactInteger, parseLosslessJson } from '#src/protocol/json.ts';
+import type { RoomVersion } from '#src/protocol/room-versions.ts';
 import { roomVersion } from '#src/protocol/room-versions.ts';
 import {
   requiredSigners,
@@ -116,7 +119,7 @@ describe('signing events', () => {
   ];
   for (const [event, sha256, signature] of vectors) {
     it(`gives the specification's hash and signature of an event of type ${event.type}`, () => {
-      assert.equal(contentHash(event), sha256);
+      assert.equal(contentHash(event, v10), sha256);
       // These vectors are redacted as before version 11.
       const signed = signEvent({ ...event, hashes: { sha256 } }, 'domain', key, v10);
       assert.deepEqual(signed.signatures, { domain: { 'ed25519:1': signature } });
@@ -160,7 +163,7 @@ describe('building an event', () => {
     assert.deepEqual(parsed.pdu, built.pdu);
     assert.equal(parsed.roomId, '!r:domain');
     assert.equal(parsed.contentHashMatches, true);
-    assert.equal(checkContentHash(parsed.pdu), true);
+    assert.equal(checkContentHash(parsed.pdu, v11), true);
     assert.equal(verifySignedText(parsed.signedText, parsed.pdu.signatures, 'domain', lookup), 'valid');
     assert.equal(verifyEventSignature(built.pdu, 'domain', lookup, v11), 'valid');
   });
@@ -275,5 +278,96 @@ describe('parsing an event', () => {
 
   it('refuses a number written as a float', () => {
     assert.throws(() => parsePdu(JSON.stringify(pdu).replace('"depth":12', '"depth":12.0'), v11), { errcode: 'M_BAD_JSON' });
+  });
+});
+
+describe('versions 1 to 5', () => {
+  const versions = ['1', '2', '3', '4', '5'].map((id) => roomVersion(id));
+  const built = (version: RoomVersion, content: JsonObject = { body: 'x' }, fields: Partial<NewPdu> = {}) =>
+    buildPdu({
+      ...message,
+      roomVersion: version,
+      content,
+      eventId: version.eventIds === 'given' ? '$unique:domain' : undefined,
+      prevEvents: [],
+      authEvents: [],
+      ...fields,
+    });
+
+  it('have ids that are given, or hashes in the standard or the URL-safe alphabet', () => {
+    const ids = versions.map((version) => built(version).eventId);
+    assert.deepEqual(ids.slice(0, 2), ['$unique:domain', '$unique:domain']);
+    // Only the alphabet differs between versions 3 and 4.
+    assert.equal(ids[2]?.replaceAll('+', '-').replaceAll('/', '_'), ids[3]);
+    assert.equal(ids[3], ids[4]);
+  });
+
+  it('cite events of versions 1 and 2 by id and reference hash', () => {
+    for (const version of versions) {
+      const first = built(version);
+      const next = built(version, {}, { prevEvents: referencesTo([first], version) });
+      const { prev_events: written } = parsePdu(next.json, version).pdu;
+      const hash = referenceHash(first.pdu, version);
+      assert.deepEqual(written, version.references === 'pairs' ? [[first.eventId, { sha256: hash }]] : [first.eventId]);
+      assert.deepEqual(prevEventIds(next.pdu), [first.eventId]);
+      assert.equal(referenceHash(redactedCopy(first, version).pdu, version), hash);
+    }
+  });
+
+  it('refuse references and ids of another form', () => {
+    const pairs = built(roomVersion('1')).pdu;
+    for (const references of [['$a:domain'], [['$a:domain']], [['$a:domain', 1]], [['$a:domain', {}, 1]]]) {
+      assert.throws(() => parsePdu({ ...pairs, prev_events: references }, roomVersion('1')), /prev_events/);
+    }
+    for (const id of ['$a', 'a:domain', '$a:do main', '$\0:domain', 1]) {
+      assert.throws(() => parsePdu({ ...pairs, event_id: id }, roomVersion('2')), /event_id/);
+    }
+  });
+
+  it('from 3 on, an event_id that a peer sends along is no part of the event', () => {
+    for (const id of ['3', '6', '12']) {
+      const version = roomVersion(id);
+      const event = built(version);
+      const parsed = parsePdu({ ...event.pdu, event_id: '$other:domain' }, version);
+      assert.deepEqual([parsed.eventId, parsed.json, parsed.contentHashMatches], [event.eventId, event.json, true]);
+    }
+  });
+
+  it('keep numbers that JavaScript has none for, through storage and redaction and for clients', () => {
+    const content = parseLosslessJson('{"a":1.0,"b":12345678901234567890,"c":-0.0,"d":[1.5E3]}') as JsonObject;
+    for (const version of versions) {
+      const event = built(version, content);
+      assert.match(event.json, /"content":\{"a":1\.0,"b":12345678901234567890,"c":-0\.0,"d":\[1500\.0\]\}/);
+      const parsed = parsePdu(event.json, version);
+      assert.deepEqual([parsed.json, parsed.contentHashMatches], [event.json, true]);
+      const stored = parseStoredPdu(event.json);
+      assert.equal(contentHash(stored, version), event.pdu.hashes.sha256);
+      assert.match(JSON.stringify(syncEvent({ eventId: event.eventId, pdu: stored }, version)), /"b":12345678901234567890/);
+    }
+    assert.throws(() => built(roomVersion('6'), content), { errcode: 'M_BAD_JSON' });
+  });
+
+  it('have depths up to 2^63 - 1', () => {
+    const event = built(roomVersion('4')).json;
+    const deep = event.replace('"depth":12', '"depth":9223372036854775807');
+    const { pdu } = parsePdu(deep, roomVersion('4'));
+    assert.equal(clampedInteger(pdu.depth), Number.MAX_SAFE_INTEGER);
+    assert.equal(exactInteger(pdu.depth), 2n ** 63n - 1n);
+    for (const depth of ['9223372036854775808', '1.0', '-1']) {
+      assert.throws(() => parsePdu(event.replace('"depth":12', `"depth":${depth}`), roomVersion('4')), /depth/);
+    }
+    assert.throws(() => parsePdu(deep, roomVersion('6')), /depth/);
+  });
+
+  it('give hostile texts a defined outcome', () => {
+    const { json } = built(roomVersion('5'));
+    const nested = `${'['.repeat(20_000)}1.0${']'.repeat(20_000)}`;
+    assert.throws(() => parsePdu(json.replace('"x"', nested), roomVersion('5')), { errcode: 'M_BAD_JSON' });
+    assert.throws(() => parsePdu(json.replace('"x"', '1e400'), roomVersion('5')), { errcode: 'M_BAD_JSON' });
+    assert.throws(() => parsePdu(json.replace('"x"', '"\\ud800"'), roomVersion('5')), /lone surrogate/);
+    const doubled = parsePdu(json.replace('"body":"x"', '"body":1.0,"body":"x"'), roomVersion('5'));
+    assert.deepEqual([doubled.json, doubled.contentHashMatches], [json, true]);
+    const proto = parsePdu(json.replace('"body":"x"', '"__proto__":{"a":1.0}'), roomVersion('5'));
+    assert.match(proto.json, /"content":\{"__proto__":\{"a":1\.0\}\}/);
   });
 });

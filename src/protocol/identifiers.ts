@@ -70,6 +70,9 @@ export const isRoomId = (text: unknown): text is string => isOpaqueId('!', text)
 /** Whether the text can be an event's id in any room version. */
 export const isEventId = (text: unknown): text is string => isOpaqueId('$', text);
 
+/** Whether the text is an event's id where the sender's server gives it: with that server's name (versions 1 and 2). */
+export const isGivenEventId = (text: unknown): text is string => typeof text === 'string' && parseQualified('$', text) !== undefined;
+
 /** The id of the room that a create event makes, where room ids are made that way (version 12). */
 export const roomIdOfCreate = (createEventId: string): string => `!${createEventId.slice(1)}`;
 

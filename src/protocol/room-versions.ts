@@ -3,8 +3,8 @@ import { unsupportedRoomVersion } from '#src/protocol/errors.ts';
 /** Everything in which room versions differ. A new version is a new row of the table below. */
 export interface RoomVersion {
   readonly id: string;
-  /** Whether this server can take part in such rooms. */
-  readonly supported: boolean;
+  /** Whether the specification describes it. */
+  readonly stable: boolean;
   /** `prev_events` and `auth_events` are `[id, hashes]` pairs, or plain ids. */
   readonly references: 'pairs' | 'ids';
   /** An event's id is named by its sender, or is its reference hash in standard or URL-safe Base64. */
@@ -31,6 +31,8 @@ export interface RoomVersion {
   readonly knockRestricted: boolean;
   /** Changes of `notifications` levels are authorised. */
   readonly notificationLevelsRule: boolean;
+  /** A state key may be a user id, `_` and more; it is that user's, or of those who stand above that user (MSC3757). */
+  readonly suffixedStateKeys: boolean;
   /** How a power level may be written. */
   readonly powerLevels: 'integers' | 'integers-or-strings' | 'numbers-or-strings';
   /** The creator stands in the create event's `content.creator`, or is its sender. */
@@ -43,7 +45,7 @@ export interface RoomVersion {
 
 const v1: RoomVersion = {
   id: '1',
-  supported: false,
+  stable: true,
   references: 'pairs',
   eventIds: 'given',
   roomIds: 'opaque',
@@ -59,6 +61,7 @@ const v1: RoomVersion = {
   restricted: false,
   knockRestricted: false,
   notificationLevelsRule: false,
+  suffixedStateKeys: false,
   powerLevels: 'numbers-or-strings',
   creator: 'content',
   privilegedCreators: false,
@@ -72,7 +75,6 @@ const v5: RoomVersion = { ...v4, id: '5', enforcesKeyValidity: true };
 const v6: RoomVersion = {
   ...v5,
   id: '6',
-  supported: true,
   redactionRules: 6,
   strictCanonicalJson: true,
   aliasesRule: false,
@@ -93,15 +95,21 @@ const v12: RoomVersion = {
   createInAuthEvents: false,
 };
 
-/** All versions that the specification knows, by id; also those that this server does not support. */
+/** Versions of proposals, as Synapse has them. */
+const msc3757v10: RoomVersion = { ...v10, id: 'org.matrix.msc3757.10', stable: false, suffixedStateKeys: true };
+const msc3757v11: RoomVersion = { ...v11, id: 'org.matrix.msc3757.11', stable: false, suffixedStateKeys: true };
+/** What version 12 was called before it was accepted. */
+const hydra: RoomVersion = { ...v12, id: 'org.matrix.hydra.11', stable: false };
+
+/** All versions that this server can take part in, by id. */
 export const ROOM_VERSIONS: ReadonlyMap<string, RoomVersion> = new Map(
-  [v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11, v12].map((version) => [version.id, version]),
+  [v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11, v12, msc3757v10, msc3757v11, hydra].map((version) => [version.id, version]),
 );
 
-/** The version with this id. Throws `unsupportedRoomVersion` for one that is unknown or that this server does not support. */
+/** The version with this id. Throws `unsupportedRoomVersion` for one that is unknown. */
 export const roomVersion = (id: string): RoomVersion => {
   const version = ROOM_VERSIONS.get(id);
-  if (version === undefined || !version.supported) {
+  if (version === undefined) {
     throw unsupportedRoomVersion('This server does not support the room version', { room_version: id.slice(0, 32) });
   }
   return version;

@@ -31,9 +31,7 @@ const capabilities = (
 ): object => ({
   'm.room_versions': {
     default: config.default_room_version,
-    available: Object.fromEntries(
-      [...ROOM_VERSIONS.values()].filter((version) => version.supported).map((version) => [version.id, 'stable']),
-    ),
+    available: Object.fromEntries([...ROOM_VERSIONS.values()].map(({ id, stable }) => [id, stable ? 'stable' : 'unstable'])),
   },
   'm.change_password': { enabled: config.password_config.enabled === true && config.password_config.localdb_enabled },
   'm.set_displayname': { enabled: config.enable_set_displayname },

@@ -100,7 +100,7 @@ test('clients read versions and capabilities', async () => {
   const answer = await app.inject({ method: 'GET', url: '/_matrix/client/v3/capabilities' });
   const { 'm.room_versions': rooms, ...others } = answer.json<{ capabilities: Capabilities }>().capabilities;
   assert.equal(rooms.default, '10');
-  assert.deepEqual([rooms.available['11'], rooms.available['1']], ['stable', undefined]);
+  assert.deepEqual([rooms.available['11'], rooms.available['1'], rooms.available['org.matrix.hydra.11']], ['stable', 'stable', 'unstable']);
   assert.deepEqual(others, {
     'm.change_password': { enabled: true },
     'm.set_displayname': { enabled: false },

@@ -1,4 +1,5 @@
 import { authEventIds } from '#src/protocol/events.ts';
+import { compareNumbers } from '#src/protocol/json.ts';
 import { powerLevels } from '#src/protocol/power-levels.ts';
 import type { RoomVersion } from '#src/protocol/room-versions.ts';
 import type { KnownEvents, ResolutionEvent } from '#src/protocol/state-resolution/events.ts';
@@ -39,7 +40,7 @@ const rank = (event: ResolutionEvent, events: KnownEvents, version: RoomVersion)
 
 /** Older first, then the smaller id. */
 export const byAge = (a: ResolutionEvent, b: ResolutionEvent): number =>
-  a.pdu.origin_server_ts - b.pdu.origin_server_ts || (a.eventId < b.eventId ? -1 : a.eventId > b.eventId ? 1 : 0);
+  compareNumbers(a.pdu.origin_server_ts, b.pdu.origin_server_ts) || (a.eventId < b.eventId ? -1 : a.eventId > b.eventId ? 1 : 0);
 
 const comesBefore = (a: Ranked, b: Ranked): boolean =>
   a.senderLevel === b.senderLevel ? byAge(a.event, b.event) < 0 : a.senderLevel > b.senderLevel;

@@ -1,10 +1,11 @@
 import { authStateOf, authTypesFor, checkAuth, stateKeyText, stateNeededFor } from '#src/protocol/auth-rules/index.ts';
 import { forbidden } from '#src/protocol/errors.ts';
-import { buildPdu, MAX_DEPTH, type ParsedEvent, type Pdu } from '#src/protocol/events.ts';
+import { buildPdu, MAX_DEPTH, type ParsedEvent, type Pdu, referencesTo } from '#src/protocol/events.ts';
 import type { JsonObject } from '#src/protocol/json.ts';
 import type { RoomVersion } from '#src/protocol/room-versions.ts';
 import type { SigningKey } from '#src/protocol/signatures.ts';
 import type { Clock } from '#src/platform/clock.ts';
+import type { Random } from '#src/platform/random.ts';
 import type { Strings } from '#src/platform/database/strings.ts';
 import type { Transaction } from '#src/platform/database/types.ts';
 import { type RoomEvent, type RoomInfo } from '#src/rooms/graph/events.ts';
@@ -84,6 +85,7 @@ export interface DraftTools {
   readonly serverName: string;
   readonly signingKey: SigningKey;
   readonly clock: Clock;
+  readonly random: Random;
   readonly strings: Strings;
   readonly states: States;
   readonly eventNumbers: Numbers;
@@ -169,8 +171,9 @@ export const draftEvent = async (
     redacts: wanted.redacts,
     originServerTs: wanted.originServerTs ?? tools.clock.now(),
     depth,
-    prevEvents: cited.map((event) => event.eventId),
-    authEvents: auth.map((event) => event.eventId),
+    eventId: version.eventIds === 'given' ? `$${tools.random.string(18)}:${tools.serverName}` : undefined,
+    prevEvents: referencesTo(cited, version),
+    authEvents: referencesTo(auth, version),
     serverName: tools.serverName,
     signingKey: tools.signingKey,
     authorise: (pdu) => {

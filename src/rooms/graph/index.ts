@@ -99,6 +99,7 @@ export const createRoomGraph = async (tools: RoomGraphTools): Promise<RoomGraph>
     database,
     strings,
     clock,
+    random,
     serverName,
     signingKey,
     events,

@@ -1,3 +1,4 @@
+import { clampedInteger } from '#src/protocol/json.ts';
 import { authStateOf, checkAuth, checkAuthEvents, stateNeededFor } from '#src/protocol/auth-rules/index.ts';
 import { authEventIds, type ParsedEvent, prevEventIds, redactedCopy } from '#src/protocol/events.ts';
 import type { RoomVersion } from '#src/protocol/room-versions.ts';
@@ -146,7 +147,7 @@ export const receiveEvent = async (
     ...(await internEvent(tools.strings, parsed.pdu)),
     pdu: parsed.pdu,
     json: parsed.json,
-    depth: parsed.pdu.depth,
+    depth: clampedInteger(parsed.pdu.depth),
     position: undefined,
     writerNum: tools.writerNum,
     stateRoot: before.root,

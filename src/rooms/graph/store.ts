@@ -1,3 +1,4 @@
+import { clampedInteger } from '#src/protocol/json.ts';
 import { sql } from '#src/platform/database/sql.ts';
 import type { Reader, RowOf, Table, Transaction } from '#src/platform/database/types.ts';
 import type { RoomEvent, RoomInfo } from '#src/rooms/graph/events.ts';
@@ -138,7 +139,7 @@ export const insertEvent = (tx: Transaction, event: RoomEvent): void => {
     facts: event.facts,
     fault: event.fault ?? null,
     redacted_by: event.redactedBy ?? null,
-    origin_server_ts: event.pdu.origin_server_ts,
+    origin_server_ts: clampedInteger(event.pdu.origin_server_ts),
     json: event.json,
   });
 };

@@ -1,6 +1,7 @@
 import { canonicalJson } from '#src/protocol/canonical-json.ts';
 import { syncEvent } from '#src/protocol/client-event.ts';
 import type { Pdu } from '#src/protocol/events.ts';
+import { numbersOf } from '#src/protocol/hashes.ts';
 import { redact } from '#src/protocol/redaction.ts';
 import { type RoomVersion, roomVersion } from '#src/protocol/room-versions.ts';
 import type { RoomEvent, RoomInfo } from '#src/rooms/graph/index.ts';
@@ -19,7 +20,7 @@ const clientMembers = (event: RoomEvent, version: RoomVersion): string =>
 /** The members of an event as servers exchange it, with the id that servers compute, without `room_id` and `unsigned`. */
 const federationMembers = (event: RoomEvent, version: RoomVersion): string => {
   const { room_id: _roomId, ...pdu } = shownPdu(event, version);
-  return canonicalJson({ ...pdu, event_id: event.eventId }).slice(1, -1);
+  return canonicalJson({ ...pdu, event_id: event.eventId }, numbersOf(version)).slice(1, -1);
 };
 
 /** The state event that a state event took the place of, and the redaction that applies to an event: what `unsigned` tells everybody. */

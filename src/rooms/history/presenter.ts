@@ -1,3 +1,4 @@
+import { clampedInteger } from '#src/protocol/json.ts';
 import type { Clock } from '#src/platform/clock.ts';
 import type { Events, RoomEvent, RoomInfo } from '#src/rooms/graph/index.ts';
 import { createEventWriter, type EventFormat, NOTHING_AROUND, type Surroundings } from '#src/rooms/history/client-event.ts';
@@ -69,7 +70,7 @@ export const createPresenter = ({ events, clock, replacedState, transactionIdOf 
       return shown.map(({ room, event, membership }) => {
         const isOwn = event.senderNum === reader.userNum && deviceId !== undefined;
         const forReader = {
-          ageMs: now - event.pdu.origin_server_ts,
+          ageMs: now - clampedInteger(event.pdu.origin_server_ts),
           membership,
           transactionId: isOwn ? transactionIdOf(reader.userNum, deviceId, event.num) : undefined,
         };

@@ -1,4 +1,4 @@
-import { isJsonObject, type JsonObject, type JsonValue } from '#src/protocol/json.ts';
+import { isJsonObject, type JsonObject, type JsonValue, parseLosslessJson } from '#src/protocol/json.ts';
 
 /** `content.a\.b` → `['content', 'a.b']`; a backslash takes away the meaning of a dot or backslash after it. */
 export const splitField = (field: string): string[] => {
@@ -32,7 +32,7 @@ const copy = (from: JsonObject, into: Record<string, JsonValue>, [key = '', ...r
 
 /** An event's JSON text with nothing but the fields that a filter's `event_fields` names. */
 export const pickFields = (text: string, fields: readonly string[]): string => {
-  const event = JSON.parse(text) as JsonObject;
+  const event = parseLosslessJson(text) as JsonObject;
   const picked: Record<string, JsonValue> = {};
   for (const field of fields) copy(event, picked, splitField(field));
   return JSON.stringify(picked);
