@@ -13,13 +13,15 @@ interface Delivery {
 }
 
 interface Syncers {
-  /** Sends one message and waits until all have it, or for some seconds. */
+  /** Sends one message and waits until all have it, or for some seconds, and then wait again. */
   deliver(index: number): Promise<Delivery>;
   /** Ends the long polls; answers how many failed. */
   stop(): Promise<number>;
 }
 
 const GIVE_UP_MS = 10_000;
+/** Until all who have been told something wait again. */
+const SETTLE_MS = 300;
 
 /** Lets the first members after the room's maker long-poll from where they stood when the room was made. */
 const follow = async (bench: Bench, roomId: string, count: number, members: number): Promise<Syncers> => {
@@ -44,7 +46,7 @@ const follow = async (bench: Bench, roomId: string, count: number, members: numb
       for (let token = from; !stopped;) token = await poll(index + 1, token, 30_000);
     }),
   );
-  await sleep(500); // until the long polls stand
+  await sleep(SETTLE_MS);
 
   return {
     deliver: async (index) => {
@@ -56,6 +58,7 @@ const follow = async (bench: Bench, roomId: string, count: number, members: numb
       await send(bench, 0, roomId, { body, ...content });
       const sendMs = performance.now() - begun;
       await Promise.race([promise, sleep(GIVE_UP_MS, undefined, { ref: false })]);
+      await sleep(SETTLE_MS);
       return { sendMs, arrivalsMs: message.atMs.map((at) => at - begun) };
     },
     stop: async () => {
@@ -66,7 +69,7 @@ const follow = async (bench: Bench, roomId: string, count: number, members: numb
   };
 };
 
-/** Sends one message after another, each when all have the one before; `latencies` says which times count. */
+/** Sends one message after another, each when all have the one before and wait for more; `latencies` says which times count. */
 const deliveries = async (
   bench: Bench,
   roomId: string,

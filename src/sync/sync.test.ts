@@ -258,6 +258,34 @@ withWorld('a waiting sync hears of an invite, and gives up when its client goes'
   assert.equal((await given).next_batch, answer.next_batch);
 });
 
+void test('a first sync reads as often for many rooms as for some, although nothing is in memory', async (t) => {
+  const database = await openMemory(t);
+  const making = await openRoomsWorld(database);
+  const readsOfRooms = async (rooms: number): Promise<readonly string[]> => {
+    const settings = [
+      state(ALICE, 'm.room.history_visibility', '', { history_visibility: 'shared' }),
+      state(ALICE, 'm.room.name', '', { name: 'x' }),
+    ];
+    for (let made = 0; made < rooms; made++) await making.makeRoom(ALICE, ...settings);
+    const reads: string[] = [];
+    const cold = await openRoomsWorld({
+      ...database,
+      read: async (name, body) => {
+        reads.push(name);
+        return database.read(name, body);
+      },
+    });
+    reads.length = 0;
+    const answer = await syncAs(cold, ALICE);
+    assert.ok(Object.keys(answer.rooms?.join ?? {}).length >= rooms);
+    cold.close();
+    return reads;
+  };
+  const some = await readsOfRooms(10);
+  assert.deepEqual(await readsOfRooms(20), some);
+  making.close();
+});
+
 void test('a message to those who are warm costs no read of the database', async (t) => {
   const database = await openMemory(t);
   const reads: string[] = [];

@@ -1,11 +1,12 @@
 import { byteCache } from '#src/platform/cache/index.ts';
 import { domainOf } from '#src/protocol/identifiers.ts';
-import type { Database } from '#src/platform/database/types.ts';
+import type { Database, Reader } from '#src/platform/database/types.ts';
 import type { Strings } from '#src/platform/database/strings.ts';
 import type { StateKey } from '#src/rooms/graph/state-tree/keys.ts';
-import { decodeNode, type Node, type NodeId, type StoredNode } from '#src/rooms/graph/state-tree/nodes.ts';
+import { decodeNode, isLeaf, type Node, type NodeId, type StoredNode } from '#src/rooms/graph/state-tree/nodes.ts';
+import type { RoomEvent } from '#src/rooms/graph/events.ts';
 import { diff, entries, get, type KeyRange, type NodeSource, type StateDifference } from '#src/rooms/graph/state-tree/tree.ts';
-import { nodeData } from '#src/rooms/graph/store.ts';
+import { nodeData, nodesOfRoom, rootNodesOf } from '#src/rooms/graph/store.ts';
 
 /** A line of room state in strings' numbers: which event holds which key. */
 export interface StateEntry {
@@ -27,11 +28,15 @@ export interface States {
   /** The same, numbering what is new. */
   makeKey(type: string, stateKey: string): Promise<StateKey>;
   nodesOf(roomNum: number): NodeSource;
+  /** Reads the states after these events into memory, all at once: for who is about to look into many rooms. Of larger states it reads the roots alone. */
+  preload(events: readonly RoomEvent[]): Promise<void>;
   /** Takes in nodes that have just become durable. */
   remember(roomNum: number, nodes: readonly StoredNode[]): void;
 }
 
 const MAX_CACHE_BYTES = 64 * 1024 * 1024;
+/** A state whose root has at most so many children is small: some hundred keys. */
+const FEW_CHILDREN = 8;
 const MEMBER = 'm.room.member';
 
 /** What a decoded node costs in memory, roughly. */
@@ -43,10 +48,12 @@ const serverPart = (type: string, stateKey: string): string | undefined => (type
 export const createStates = (database: Database, strings: Strings): States => {
   const cache = byteCache<string, Node>(MAX_CACHE_BYTES, bytesOf);
 
+  const nameOf = (roomNum: number, id: NodeId): string => `${String(roomNum)}/${id}`;
+
   const nodesOf =
     (roomNum: number): NodeSource =>
     (id) => {
-      const name = `${String(roomNum)}/${id}`;
+      const name = nameOf(roomNum, id);
       const known = cache.get(name);
       if (known !== undefined) return known;
       return database.read('state node', async (reader) => {
@@ -57,6 +64,20 @@ export const createStates = (database: Database, strings: Strings): States => {
         return node;
       });
     };
+
+  const loadStates = async (reader: Reader, eventNums: readonly number[]): Promise<void> => {
+    const below = new Map<number, Set<NodeId>>();
+    for (const row of await rootNodesOf(reader, eventNums)) {
+      const node = decodeNode(row.data);
+      cache.set(nameOf(row.room_num, row.node_id), node);
+      if (isLeaf(node) || node.items.length > FEW_CHILDREN) continue;
+      const ids = below.get(row.room_num) ?? new Set();
+      for (const { child } of node.items) if (!cache.has(nameOf(row.room_num, child))) ids.add(child);
+      below.set(row.room_num, ids);
+    }
+    for (const [roomNum, ids] of below)
+      for (const row of await nodesOfRoom(reader, roomNum, [...ids])) cache.set(nameOf(roomNum, row.node_id), decodeNode(row.data));
+  };
 
   const keyOf = async (type: string, stateKey: string): Promise<StateKey | undefined> => {
     const server = serverPart(type, stateKey);
@@ -91,8 +112,14 @@ export const createStates = (database: Database, strings: Strings): States => {
       return { type: num(type), server: server === undefined ? 0 : num(server), stateKey: num(stateKey) };
     },
     nodesOf,
+    preload: async (events) => {
+      const missing = new Map<string, number>();
+      for (const { roomNum, stateRoot, num } of events)
+        if (stateRoot !== undefined && !cache.has(nameOf(roomNum, stateRoot))) missing.set(nameOf(roomNum, stateRoot), num);
+      if (missing.size > 0) await database.read('states after events', async (reader) => loadStates(reader, [...missing.values()]));
+    },
     remember: (roomNum, nodes) => {
-      for (const stored of nodes) cache.set(`${String(roomNum)}/${stored.id}`, stored.node);
+      for (const stored of nodes) cache.set(nameOf(roomNum, stored.id), stored.node);
     },
   };
 };

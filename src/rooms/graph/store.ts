@@ -158,6 +158,23 @@ export const nodeData = async (reader: Reader, roomNum: number, id: NodeId): Pro
   return row?.data;
 };
 
+/** Some nodes of one room. */
+export const nodesOfRoom = async (
+  reader: Reader,
+  roomNum: number,
+  ids: readonly NodeId[],
+): Promise<{ node_id: NodeId; data: Uint8Array }[]> =>
+  reader.all(sql`SELECT node_id, data FROM state_nodes WHERE room_num = ${roomNum} AND node_id ${sql.in(ids)}`);
+
+/** The root nodes of the states after some events. */
+export const rootNodesOf = async (
+  reader: Reader,
+  eventNums: readonly number[],
+): Promise<{ room_num: number; node_id: NodeId; data: Uint8Array }[]> =>
+  reader.all(sql`
+    SELECT n.room_num, n.node_id, n.data FROM events e JOIN state_nodes n ON n.room_num = e.room_num AND n.node_id = e.state_root
+    WHERE e.event_num ${sql.in(eventNums)}`);
+
 export const insertStateHistory = (tx: Transaction, roomNum: number, position: number, root: NodeId): void => {
   tx.put(stateHistory, { room_num: roomNum, stream_position: position, current_root: root });
 };

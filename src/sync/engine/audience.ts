@@ -45,7 +45,7 @@ export const MAX_WAIT_MS = IDLE_MS / 2;
 const SWEEP_MS = 60_000;
 /** So many events are taken in at once, and so many users woken. */
 const SLICE = 500;
-const WAKE_SLICE = 100;
+const WAKE_SLICE = 25;
 
 const HEARS = new Set(['join', 'invite', 'knock']);
 
@@ -70,17 +70,17 @@ export interface AudienceTools {
 /** The key under which a user's requests wait. */
 export const waitingKey = (userNum: number): string => String(userNum);
 
-/** Wakes users some at a time, letting other work pass in between. */
+/** Wakes users some at a time, letting other work pass before and in between: first of all the answer to who sent the event. */
 const createWaker = (notifier: Pick<Notifier, 'wake'>): ((userNums: Iterable<number>) => void) => {
   const pending = new Set<number>();
   let running = false;
   const run = async (): Promise<void> => {
     running = true;
     while (pending.size > 0) {
+      await setImmediate();
       const slice = [...pending.values().take(WAKE_SLICE)];
       for (const userNum of slice) pending.delete(userNum);
       notifier.wake(slice.map(waitingKey));
-      if (pending.size > 0) await setImmediate();
     }
     running = false;
   };

@@ -28,7 +28,7 @@ export interface Timelines {
 
 export interface TimelineTools {
   readonly database: Database;
-  readonly graph: Pick<RoomGraph, 'events' | 'timeline'>;
+  readonly graph: Pick<RoomGraph, 'events' | 'states' | 'timeline'>;
   readonly visibility: Visibility;
 }
 
@@ -63,6 +63,7 @@ export const createTimelines = ({ database, graph, visibility }: TimelineTools):
         ),
       );
       const events = await graph.events.byNums([...nums.values()].flat());
+      await graph.states.preload([...events.values()]); // visibility and state ask for nearly all of them, room by room
       for (const [roomNum, inRoom] of nums) {
         const found = inRoom.flatMap((num) => events.get(num) ?? []);
         batches.set(roomNum, { events: found.slice(Math.max(0, found.length - limit)), limited: inRoom.length > limit });
