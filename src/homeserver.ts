@@ -15,7 +15,7 @@ import { systemRandom } from '#src/platform/random.ts';
 import { createFollowers, type Followers } from '#src/platform/streams/followers.ts';
 import { VERSION } from '#src/platform/version.ts';
 import { accountDataRoutes, createAccountData, deleteAccountDataOf } from '#src/account-data/index.ts';
-import { createAccounts } from '#src/accounts/index.ts';
+import { createAccounts, type ErasedUsers, openErasedUsers } from '#src/accounts/index.ts';
 import { adminRoutes } from '#src/admin/index.ts';
 import { createDeviceLists, deviceListRoutes } from '#src/device-lists/index.ts';
 import { createDeviceKeys, createDevices, createRemainingKeys, devicePort, deviceRoutes, keyRoutes } from '#src/devices/index.ts';
@@ -101,7 +101,7 @@ const layGround = (config: Config, host: Host, database: Database) => ({
 type Ground = ReturnType<typeof layGround>;
 
 /** Users, their devices and keys, and what they have set for themselves. */
-const assembleUsers = (ground: Ground) => {
+const assembleUsers = (ground: Ground, erasedUsers: ErasedUsers) => {
   const { config, database, clock, strings } = ground;
   const remainingKeys = createRemainingKeys(database);
   const ownDevices = devicePort({ clock, remaining: remainingKeys });
@@ -110,6 +110,7 @@ const assembleUsers = (ground: Ground) => {
     log: ground.log('accounts'),
     devices: ownDevices,
     profiles: profilePort,
+    erasedUsers,
     onDeactivated: async (tx, userNum) => {
       await deleteFiltersOf(tx, userNum);
       await deleteAccountDataOf(tx, userNum);
@@ -149,13 +150,14 @@ const assembleRooms = async (ground: Ground, { access, profiles }: Users) => {
     serverName: config.server_name,
     signingKey: signingKeyFromSeed(ownKey.keyId, Buffer.from(ownKey.seed)),
     soleWriter: true,
+    forgetsOnLeave: config.forget_rooms_on_leave,
     lease: await acquireWriterLease(database, jobs),
   });
   scheduleGraphJanitor(jobs, database, clock);
   const directory = createDirectory({ graph, database, config });
   const membership = createMembership({ graph, strings, directory, profiles, config, limiters });
   const creation = createCreation({ graph, membership, directory, clock, config, limiters });
-  const messaging = createMessaging({ graph, membership, directory, config, limiters });
+  const messaging = createMessaging({ graph, database, strings, membership, directory, config, limiters });
   const routes: Route[] = [
     ...directoryRoutes({ access, directory, serverName: config.server_name }),
     ...publicRoomsRoutes({ access, publicRooms: createPublicRooms({ database, graph, config }), serverName: config.server_name }),
@@ -169,7 +171,7 @@ const assembleRooms = async (ground: Ground, { access, profiles }: Users) => {
 type Rooms = Awaited<ReturnType<typeof assembleRooms>>;
 
 /** What clients read: history, the small things beside it, and sync over all of it. */
-const assembleReading = async (ground: Ground, { access, filters, remainingKeys }: Users, { graph }: Rooms) => {
+const assembleReading = async (ground: Ground, { access, filters, remainingKeys }: Users, { graph }: Rooms, erasedUsers: ErasedUsers) => {
   const { config, database, clock, random, strings, jobs } = ground;
   const accountData = createAccountData({ database, strings });
   const { ignoredUsers } = accountData;
@@ -184,6 +186,7 @@ const assembleReading = async (ground: Ground, { access, filters, remainingKeys 
     access,
     transactionIdOf: graph.transactionIdOf,
     ignoredUsers,
+    erasedUsers,
     parseFilter: parseEventFilter,
   });
   const sync = await createSync({
@@ -195,7 +198,7 @@ const assembleReading = async (ground: Ground, { access, filters, remainingKeys 
     access,
     filters,
     ignoredUsers,
-    config: { excludedRooms: config.exclude_rooms_from_sync, responseCacheMs: config.caches.sync_response_cache_duration },
+    config,
     ports: {
       sources: [typing.source, accountData.source, receipts.source, push.source],
       unreadCounts: push.unreadCounts,
@@ -242,9 +245,10 @@ const startFollowers = async (ground: Ground, { accounts, profiles }: Users, { g
 /** The pieces of a homeserver, put together: what it answers and what runs beside. */
 const assemble = async (config: Config, host: Host, database: Database) => {
   const ground = layGround(config, host, database);
-  const users = assembleUsers(ground);
+  const erasedUsers = await openErasedUsers(database);
+  const users = assembleUsers(ground, erasedUsers);
   const rooms = await assembleRooms(ground, users);
-  const reading = await assembleReading(ground, users, rooms);
+  const reading = await assembleReading(ground, users, rooms, erasedUsers);
   const followers = await startFollowers(ground, users, rooms);
   return {
     routes: [...users.routes, ...rooms.routes, ...reading.routes],

@@ -1,8 +1,9 @@
 import type { Database, Transaction } from '#src/platform/database/types.ts';
+import type { ErasedUsers } from '#src/accounts/erased-users.ts';
 import type { Parting } from '#src/accounts/parting.ts';
 import type { Sessions } from '#src/accounts/sessions.ts';
 import { deletePassingTokensOf } from '#src/accounts/store/passing-tokens.ts';
-import { insertErasedUser, insertPendingParting, markDeactivated } from '#src/accounts/store/users.ts';
+import { insertPendingParting, markDeactivated } from '#src/accounts/store/users.ts';
 import type { DevicePort, ProfilePort } from '#src/accounts/types.ts';
 
 /** What the slices above do away with, in the transaction that closes an account. */
@@ -21,6 +22,7 @@ export const createDeactivate =
     sessions,
     devices,
     profiles,
+    erasedUsers,
     parting,
     onDeactivated,
   }: {
@@ -28,6 +30,7 @@ export const createDeactivate =
     sessions: Sessions;
     devices: DevicePort;
     profiles: ProfilePort;
+    erasedUsers: Pick<ErasedUsers, 'add'>;
     parting: Parting;
     onDeactivated: OnDeactivated;
   }): Deactivate =>
@@ -38,7 +41,7 @@ export const createDeactivate =
       await devices.removeAll(tx, userNum);
       await deletePassingTokensOf(tx, userNum);
       if (erase) {
-        await insertErasedUser(tx, userNum);
+        await erasedUsers.add(tx, userNum);
         await profiles.clear(tx, userNum);
       }
       await onDeactivated(tx, userNum, erase);

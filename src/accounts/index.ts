@@ -13,6 +13,7 @@ import { createAccess } from '#src/accounts/access.ts';
 import type { AccountAccess } from '#src/accounts/access.ts';
 import { createDeactivate } from '#src/accounts/deactivation.ts';
 import type { OnDeactivated } from '#src/accounts/deactivation.ts';
+import type { ErasedUsers } from '#src/accounts/erased-users.ts';
 import { createInteractiveAuth } from '#src/accounts/interactive-auth.ts';
 import { createInteractiveSessions } from '#src/accounts/interactive-sessions.ts';
 import { interactiveStages } from '#src/accounts/interactive-stages.ts';
@@ -37,6 +38,8 @@ import { tokenRoutes } from '#src/accounts/token-routes.ts';
 import type { DevicePort, DeviceSeen, Job, LoginResult, ProfilePort, User } from '#src/accounts/types.ts';
 import { createUsers } from '#src/accounts/users.ts';
 
+export { openErasedUsers } from '#src/accounts/erased-users.ts';
+export type { ErasedUsers } from '#src/accounts/erased-users.ts';
 export type { Interaction, InteractiveRequest } from '#src/accounts/interactive-auth.ts';
 export type { Confirm, ConfirmedLately } from '#src/accounts/confirmation.ts';
 export type { LeaveRooms } from '#src/accounts/parting.ts';
@@ -78,6 +81,7 @@ export interface AccountDependencies {
   limiters: RateLimiters;
   devices: DevicePort;
   profiles: ProfilePort;
+  erasedUsers: ErasedUsers;
   onDeactivated: OnDeactivated;
   /** What `/.well-known/matrix/client` says, if it says anything. */
   clientWellKnown: object | undefined;

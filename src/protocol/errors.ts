@@ -37,6 +37,7 @@ export const badState = failure(403, 'M_BAD_STATE');
 export const invalidUsername = failure(400, 'M_INVALID_USERNAME');
 export const userInUse = failure(400, 'M_USER_IN_USE');
 export const roomInUse = failure(400, 'M_ROOM_IN_USE');
+export const duplicateAnnotation = failure(400, 'M_DUPLICATE_ANNOTATION');
 export const badAlias = failure(400, 'M_BAD_ALIAS');
 export const unsupportedRoomVersion = failure(400, 'M_UNSUPPORTED_ROOM_VERSION');
 export const unableToAuthoriseJoin = failure(400, 'M_UNABLE_TO_AUTHORISE_JOIN');

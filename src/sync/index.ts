@@ -7,8 +7,10 @@ import type { Route } from '#src/platform/http/route.ts';
 import { createNotifier } from '#src/platform/streams/wait.ts';
 import type { RoomGraph } from '#src/rooms/graph/index.ts';
 import type { IgnoredUsers, Presenter, ReplacedState, Visibility } from '#src/rooms/history/index.ts';
+import type { Config } from '#src/platform/config/index.ts';
 import { createAudience } from '#src/sync/engine/audience.ts';
 import { createEngine } from '#src/sync/engine/index.ts';
+import { preJoinState } from '#src/sync/engine/stripped.ts';
 import type { SyncPorts } from '#src/sync/ports.ts';
 import { createAnswers } from '#src/sync/v3/answer.ts';
 import { createResponseCache } from '#src/sync/v3/response-cache.ts';
@@ -50,8 +52,7 @@ export interface SyncTools {
   readonly access: Pick<AccountAccess, 'guest'>;
   readonly filters: Pick<Filters, 'get' | 'parse'>;
   readonly ignoredUsers: IgnoredUsers;
-  /** `exclude_rooms_from_sync` and `sync_response_cache_duration`. */
-  readonly config: { readonly excludedRooms: readonly string[]; readonly responseCacheMs: number };
+  readonly config: Pick<Config, 'exclude_rooms_from_sync' | 'caches' | 'room_prejoin_state' | 'room_invite_state_types'>;
   readonly ports: SyncPorts;
 }
 
@@ -68,13 +69,14 @@ export const createSync = async (tools: SyncTools): Promise<Sync> => {
     visibility: history.visibility,
     replacedState: history.replacedState,
     ignoredUsers,
-    excludedRooms: new Set(config.excludedRooms),
+    excludedRooms: new Set(config.exclude_rooms_from_sync),
+    preJoinState: preJoinState(config),
   });
   for (const source of [...ports.sources, ports.toDevice, ports.deviceLists]) source?.follow(audience);
   const service = createSyncService({
     clock,
     notifier,
-    cache: createResponseCache(clock, config.responseCacheMs),
+    cache: createResponseCache(clock, config.caches.sync_response_cache_duration),
     answer: createAnswers({ engine, presenter: history.presenter, ports }),
   });
   return { routes: syncRoutes({ access, filters, service, seen: ports.seen }), close: audience.stop };

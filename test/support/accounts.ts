@@ -1,3 +1,4 @@
+import { insertErasedUser } from '#src/accounts/store/users.ts';
 import { createAccounts } from '#src/accounts/index.ts';
 import type { AccountDependencies, Accounts, DevicePort, ProfilePort } from '#src/accounts/index.ts';
 import type { Clock } from '#src/platform/clock.ts';
@@ -134,6 +135,7 @@ export const createTestAccounts = (
     limiters: createRateLimiters({ clock, config }),
     devices: devices.port,
     profiles: profiles.port,
+    erasedUsers: { has: () => false, add: insertErasedUser },
     onDeactivated: () => Promise.resolve(),
     clientWellKnown: undefined,
     ...instead,

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { Ajv2020, type AnySchemaObject, type ValidateFunction } from 'ajv/dist/2020.js';
+import { Ajv2020, type AnySchemaObject, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js';
 import { parse } from 'yaml';
 
 /** Where the specification's own files stand, beside a checkout that has them. */
@@ -26,6 +26,11 @@ interface Document {
   readonly servers?: readonly { readonly variables?: { readonly basePath?: { readonly default: string } } }[];
   readonly paths?: Readonly<Record<string, Readonly<Record<string, { readonly responses: Operation['responses'] }>>>>;
 }
+
+/** Where answers leave the specification's schema as other servers' do, for clients (and the public suite) know it so. */
+const NULLS: readonly { readonly template: string; readonly at: RegExp }[] = [
+  { template: '/_matrix/client/v3/rooms/{roomId}/joined_members', at: /^\/joined\/[^/]+\/(?:display_name|avatar_url)$/ },
+];
 
 const METHODS: ReadonlySet<string> = new Set(['get', 'put', 'post', 'delete']);
 
@@ -66,7 +71,7 @@ const references = (value: unknown): string[] => {
 };
 
 const createSpecification = () => {
-  const ajv = new Ajv2020({ strict: false, validateSchema: false, validateFormats: false, allErrors: true, logger: false });
+  const ajv = new Ajv2020({ strict: false, validateSchema: false, validateFormats: false, allErrors: true, verbose: true, logger: false });
   const loaded = new Set<string>();
   const validators = new Map<string, ValidateFunction>();
   const operations = readdirSync(CLIENT_SERVER)
@@ -113,7 +118,11 @@ const createSpecification = () => {
         return operation.responses[String(status)] ? [] : [`${operation.template} does not know the status ${String(status)}`];
       }
       if (validate(body)) return [];
-      return (validate.errors ?? []).map(({ instancePath, message }) => `${instancePath || '/'} ${message ?? 'is wrong'}`);
+      const isKnown = ({ instancePath, data }: ErrorObject): boolean =>
+        data === null && NULLS.some(({ template, at }) => template === operation?.template && at.test(instancePath));
+      return (validate.errors ?? [])
+        .filter((error) => !isKnown(error))
+        .map(({ instancePath, message }) => `${instancePath || '/'} ${message ?? 'is wrong'}`);
     },
   };
 };

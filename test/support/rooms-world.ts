@@ -3,6 +3,7 @@ import { MatrixError } from '#src/protocol/errors.ts';
 import type { JsonObject } from '#src/protocol/json.ts';
 import { signingKeyFromSeed } from '#src/protocol/signatures.ts';
 import { systemClock } from '#src/platform/clock.ts';
+import { testConfig } from '#src/platform/config/index.ts';
 import { createStrings } from '#src/platform/database/strings.ts';
 import type { Database } from '#src/platform/database/types.ts';
 import { systemRandom } from '#src/platform/random.ts';
@@ -74,6 +75,7 @@ export const openRoomsWorld = async (
     access,
     transactionIdOf: () => undefined,
     ignoredUsers,
+    erasedUsers: { has: () => false },
     parseFilter: parseEventFilter,
   });
   const sync = await createSync({
@@ -85,7 +87,7 @@ export const openRoomsWorld = async (
     access,
     filters,
     ignoredUsers,
-    config: { excludedRooms: [], responseCacheMs: 0 },
+    config: testConfig({ caches: { sync_response_cache_duration: 0 } }),
     ports: { sources: [], ...portsOf(graph) },
   });
   const routes: readonly Route[] = [...history.routes, ...sync.routes];

@@ -51,6 +51,11 @@ export const insertErasedUser = async (tx: Transaction, userNum: number): Promis
   await tx.run(sql`INSERT INTO erased_users (user_num) VALUES (${userNum}) ON CONFLICT DO NOTHING`);
 };
 
+export const readErasedUsers = async (reader: Reader): Promise<number[]> => {
+  const rows = await reader.all<{ user_num: number }>(sql`SELECT user_num FROM erased_users`);
+  return rows.map((row) => row.user_num);
+};
+
 /** Notes that a user has yet to leave all rooms. */
 export const insertPendingParting = async (tx: Transaction, userNum: number): Promise<void> => {
   await tx.run(sql`INSERT INTO pending_partings (user_num) VALUES (${userNum}) ON CONFLICT DO NOTHING`);

@@ -72,6 +72,8 @@ export interface RoomGraphTools {
   readonly signingKey: SigningKey;
   /** Whether no other process writes events. */
   readonly soleWriter: boolean;
+  /** Whether this server's users forget a room as soon as they leave it (`forget_rooms_on_leave`). */
+  readonly forgetsOnLeave?: boolean;
   /** Proof that this process may write events, where others could think that they may (`acquireWriterLease`). */
   readonly lease?: LeaseToken | undefined;
 }
@@ -108,6 +110,7 @@ export const createRoomGraph = async (tools: RoomGraphTools): Promise<RoomGraph>
     sentTransactions,
     eventNumbers: createNumbers(database, 'event_numbers'),
     writerNum,
+    forgetsOnLeave: tools.forgetsOnLeave ?? false,
     onInDoubt: () => {
       timeline.forget();
       memberships.forgetAll();

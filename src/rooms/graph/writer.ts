@@ -20,6 +20,8 @@ export interface WriterTools extends DraftTools {
   readonly events: Events;
   readonly hotRooms: HotRooms;
   readonly sentTransactions: SentTransactions;
+  /** Whether this server's users forget a room as soon as they leave it. */
+  readonly forgetsOnLeave: boolean;
   readonly participants: readonly CommitParticipant[];
   /** Makes a commit depend on this process still being the rooms' writer. */
   readonly fence: (tx: Transaction) => void;
@@ -44,13 +46,14 @@ const memberChange = (tools: WriterTools, roomNum: number, pending: Pending, eve
   const event = pending.events.get(eventNum) ?? tools.events.peek(eventNum);
   if (event === undefined || event.pdu.type !== 'm.room.member' || event.stateKeyNum === undefined) return undefined;
   const { membership } = event.pdu.content;
+  const isLocal = domainOf(event.pdu.state_key ?? '') === tools.serverName;
   return {
     roomNum,
     userNum: event.stateKeyNum,
     membership: typeof membership === 'string' ? membership : 'leave',
     eventNum,
-    isLocal: domainOf(event.pdu.state_key ?? '') === tools.serverName,
-    forgotten: false,
+    isLocal,
+    forgotten: isLocal && tools.forgetsOnLeave && (membership === 'leave' || membership === 'ban'),
   };
 };
 

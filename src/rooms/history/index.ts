@@ -1,4 +1,4 @@
-import type { AccountAccess } from '#src/accounts/index.ts';
+import type { AccountAccess, ErasedUsers } from '#src/accounts/index.ts';
 import type { Clock } from '#src/platform/clock.ts';
 import type { Route } from '#src/platform/http/route.ts';
 import type { RoomGraph } from '#src/rooms/graph/index.ts';
@@ -33,15 +33,16 @@ export interface HistoryTools {
   readonly access: Pick<AccountAccess, 'guest'>;
   readonly transactionIdOf: TransactionIdOf;
   readonly ignoredUsers: IgnoredUsers;
+  readonly erasedUsers: Pick<ErasedUsers, 'has'>;
   readonly parseFilter: ParseFilter;
 }
 
-export const createHistory = ({ graph, clock, access, transactionIdOf, ignoredUsers, parseFilter }: HistoryTools): History => {
+export const createHistory = ({ graph, clock, access, transactionIdOf, ignoredUsers, erasedUsers, parseFilter }: HistoryTools): History => {
   const replacedState = createReplacedState(graph);
   const presenter = createPresenter({ events: graph.events, clock, replacedState, transactionIdOf });
-  const visibility = createVisibility({ graph, replacedState, ignoredUsers });
+  const visibility = createVisibility({ graph, replacedState, ignoredUsers, erasedUsers });
   const readAccess = createReadAccess(graph, visibility);
-  const stateReader = createStateReader({ graph, access: readAccess, presenter });
+  const stateReader = createStateReader({ graph, access: readAccess, visibility, presenter });
   const pagination = createPagination({ graph, access: readAccess, visibility, presenter, stateReader });
   return {
     visibility,

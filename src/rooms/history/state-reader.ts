@@ -1,11 +1,12 @@
 import { forbidden, notFound } from '#src/protocol/errors.ts';
 import { roomVersion } from '#src/protocol/room-versions.ts';
 import type { NodeId, RoomEvent, RoomGraph, RoomInfo } from '#src/rooms/graph/index.ts';
-import type { ReadAccess } from '#src/rooms/history/access.ts';
+import type { ReadAccess, Reading } from '#src/rooms/history/access.ts';
 import { shownPdu } from '#src/rooms/history/client-event.ts';
 import { type EventFilter, passes } from '#src/rooms/history/filter.ts';
 import type { Presenter, RoomReader } from '#src/rooms/history/presenter.ts';
 import type { HistoryToken } from '#src/rooms/history/tokens.ts';
+import type { Visibility } from '#src/rooms/history/visibility.ts';
 
 const MEMBER = 'm.room.member';
 
@@ -17,8 +18,8 @@ export interface MemberQuery {
 }
 
 export interface JoinedMember {
-  readonly display_name?: string;
-  readonly avatar_url?: string;
+  readonly display_name: string | null;
+  readonly avatar_url: string | null;
 }
 
 /** Reads rooms' states for those who may; departed readers read the state in which they left. Events are JSON texts. */
@@ -27,7 +28,7 @@ export interface StateReader {
   /** One state event, or only its content. Throws `notFound` when there is none. */
   stateEvent(reader: RoomReader, roomId: string, type: string, stateKey: string, whole: boolean): Promise<string>;
   memberEvents(reader: RoomReader, roomId: string, query: MemberQuery): Promise<readonly string[]>;
-  /** Who is in a room now, by user id. Throws `forbidden` unless the reader is. */
+  /** Who is in a room now, by user id; `null` where a profile says nothing, as clients know it. Throws `forbidden` unless the reader is. */
   joinedMembers(reader: RoomReader, roomId: string): Promise<Readonly<Record<string, JoinedMember>>>;
   /** The member events of some users in a state; those who have none are left out. */
   members(room: RoomInfo, root: NodeId, userIds: readonly string[]): Promise<RoomEvent[]>;
@@ -39,10 +40,11 @@ export interface StateReader {
 export interface StateReaderTools {
   readonly graph: Pick<RoomGraph, 'events' | 'states' | 'stateEvents' | 'timeline'>;
   readonly access: ReadAccess;
+  readonly visibility: Pick<Visibility, 'maySeeState'>;
   readonly presenter: Presenter;
 }
 
-export const createStateReader = ({ graph, access, presenter }: StateReaderTools): StateReader => {
+export const createStateReader = ({ graph, access, visibility, presenter }: StateReaderTools): StateReader => {
   const present: StateReader['present'] = async (room, events, reader) =>
     presenter.present(
       events.map((event) => ({ room, event, membership: undefined })),
@@ -55,15 +57,29 @@ export const createStateReader = ({ graph, access, presenter }: StateReaderTools
     return graph.events.list(nums.filter((num) => num !== undefined));
   };
 
-  /** The state at a place in history, but never a later one than the reader may read. */
-  const rootAt = async (room: RoomInfo, token: HistoryToken, readable: NodeId, leftAt: number | undefined): Promise<NodeId> => {
+  /** A room begins with its creator's coming; at a place before that, who asks for the members means those. */
+  const firstRoot = async (room: RoomInfo): Promise<NodeId | undefined> =>
+    (await graph.timeline.forwards(room.num, { depth: 0, position: 0 }, 2)).at(-1)?.stateRoot;
+
+  /** What the room's current state was at a place in history; where the room had forked, that of all its branches together. */
+  const pastRoot = async (room: RoomInfo, token: HistoryToken): Promise<{ root: NodeId | undefined; position: number }> => {
     if ('streamPosition' in token) {
-      if (leftAt !== undefined && token.streamPosition >= leftAt) return readable;
-      return graph.timeline.rootAt(room.num, token.streamPosition);
+      const root = await graph.timeline.rootAt(room.num, token.streamPosition);
+      return { root: root === '' ? await firstRoot(room) : root, position: token.streamPosition };
     }
     const [event] = await graph.timeline.backwards(room.num, token.point, 1);
-    if (leftAt !== undefined && (event?.position ?? 0) >= leftAt) return readable;
-    return event?.stateRoot ?? readable;
+    if (event?.position === undefined) return { root: await firstRoot(room), position: 0 };
+    const root = event.position > 0 ? await graph.timeline.rootAt(room.num, event.position) : event.stateRoot;
+    return { root, position: event.position };
+  };
+
+  /** The state at a place in history, but never a later one than the reader may read. */
+  const rootAt = async (reader: RoomReader, { room, root: readable, left, by }: Reading, token: HistoryToken): Promise<NodeId> => {
+    const { root = readable, position } = await pastRoot(room, token);
+    if (left?.position !== undefined && position >= left.position) return readable;
+    const isAllowed = root === readable || (await visibility.maySeeState(reader, room, root, { isIn: by !== 'peeking' }));
+    if (!isAllowed) throw forbidden(`User ${reader.userId} not allowed to view events in room ${room.roomId} at this place`);
+    return root;
   };
 
   return {
@@ -91,8 +107,9 @@ export const createStateReader = ({ graph, access, presenter }: StateReaderTools
       return (await present(room, [event], reader))[0] as string;
     },
     memberEvents: async (reader, roomId, { at, membership, notMembership }) => {
-      const { room, root, left } = await access.reading(reader, roomId);
-      const events = await graph.stateEvents(room, at === undefined ? root : await rootAt(room, at, root, left?.position), MEMBER);
+      const reading = await access.reading(reader, roomId);
+      const { room } = reading;
+      const events = await graph.stateEvents(room, at === undefined ? reading.root : await rootAt(reader, reading, at), MEMBER);
       const wanted = events.filter(({ pdu }) => {
         const is = pdu.content.membership;
         return (membership === undefined || is === membership) && (notMembership === undefined || is !== notMembership);
@@ -109,8 +126,8 @@ export const createStateReader = ({ graph, access, presenter }: StateReaderTools
         joined.push([
           event.pdu.state_key ?? '',
           {
-            ...(typeof displayname === 'string' && { display_name: displayname }),
-            ...(typeof avatarUrl === 'string' && { avatar_url: avatarUrl }),
+            display_name: typeof displayname === 'string' ? displayname : null,
+            avatar_url: typeof avatarUrl === 'string' ? avatarUrl : null,
           },
         ]);
       }

@@ -1,4 +1,7 @@
 import { entryCache } from '#src/platform/cache/index.ts';
+import type { ErasedUsers } from '#src/accounts/index.ts';
+import { redact } from '#src/protocol/redaction.ts';
+import { roomVersion } from '#src/protocol/room-versions.ts';
 import type { NodeId, RoomEvent, RoomGraph, RoomInfo } from '#src/rooms/graph/index.ts';
 import { REJECTED, SOFT_FAILED } from '#src/rooms/graph/index.ts';
 import type { RoomReader, Shown } from '#src/rooms/history/presenter.ts';
@@ -8,6 +11,11 @@ const HISTORY_VISIBILITY = 'm.room.history_visibility';
 const MEMBER = 'm.room.member';
 /** Made by servers to tie up the ends of a room; says nothing to people. */
 const DUMMY = 'org.matrix.dummy_event';
+/** What a server claimed of aliases before they had rights; nobody can redact it, so nobody is shown it. */
+const ALIASES = 'm.room.aliases';
+
+const CALL = 'm.call.invite';
+const NEVER_SHOWN: ReadonlySet<string> = new Set([DUMMY, ALIASES]);
 
 /** From the most to the least open. */
 const SETTINGS = ['world_readable', 'shared', 'invited', 'joined'] as const;
@@ -48,6 +56,8 @@ export interface Visibility {
    * saves a caller who knows it the look at where the reader stands now.
    */
   visible(reader: RoomReader, room: RoomInfo, events: readonly RoomEvent[], standing?: Standing): Promise<Shown[]>;
+  /** Whether the reader, who may read the room as `standing` says, may read the state of this root too, such as its members. */
+  maySeeState(reader: RoomReader, room: RoomInfo, root: NodeId, standing: { readonly isIn: boolean }): Promise<boolean>;
   /** The history visibility of a state. */
   settingAt(room: RoomInfo, root: NodeId): Promise<HistoryVisibility>;
 }
@@ -58,9 +68,10 @@ export interface VisibilityTools {
   readonly graph: Pick<RoomGraph, 'events' | 'states' | 'memberships' | 'currentRoot'>;
   readonly replacedState: ReplacedState;
   readonly ignoredUsers: IgnoredUsers;
+  readonly erasedUsers: Pick<ErasedUsers, 'has'>;
 }
 
-export const createVisibility = ({ graph, replacedState, ignoredUsers }: VisibilityTools): Visibility => {
+export const createVisibility = ({ graph, replacedState, ignoredUsers, erasedUsers }: VisibilityTools): Visibility => {
   // A root names a state for ever, so what it says about visibility does not change.
   const settings = entryCache<string, HistoryVisibility>(MAX_SETTINGS);
 
@@ -86,15 +97,33 @@ export const createVisibility = ({ graph, replacedState, ignoredUsers }: Visibil
     return opener(after, settingOf(before === undefined ? undefined : await graph.events.byNum(before)));
   };
 
+  const membershipAt = async (reader: RoomReader, room: RoomInfo, root: NodeId): Promise<string | undefined> => {
+    const membership = (await eventAt(room, root, MEMBER, reader.userId))?.pdu.content.membership;
+    return typeof membership === 'string' ? membership : undefined;
+  };
+
+  /** Calls ring for all who read them, so in public rooms they are for nobody. */
+  const ringsStrangers = async (room: RoomInfo, event: RoomEvent, root: NodeId): Promise<boolean> =>
+    event.stateKeyNum === undefined && (await eventAt(room, root, 'm.room.join_rules', ''))?.pdu.content.join_rule === 'public';
+
+  /** An erased user's events are shown whole to those alone who have had them all along. */
+  const asShown = (room: RoomInfo, event: RoomEvent, then: string | undefined): Shown => {
+    const isHidden = then !== 'join' && erasedUsers.has(event.senderNum);
+    return {
+      room,
+      event: isHidden ? { ...event, pdu: redact(event.pdu, roomVersion(room.version)) } : event,
+      membership: then ?? 'leave',
+    };
+  };
+
   /** What the reader was at each root; the current state is answered from memory. */
   const membershipReader = (reader: RoomReader, room: RoomInfo, standing: Standing) => {
     const known = new Map<NodeId, string | undefined>([[standing.root, standing.membership]]);
     const at = async (root: NodeId): Promise<string | undefined> => {
       if (known.has(root)) return known.get(root);
-      const membership = (await eventAt(room, root, MEMBER, reader.userId))?.pdu.content.membership;
-      const text = typeof membership === 'string' ? membership : undefined;
-      known.set(root, text);
-      return text;
+      const membership = await membershipAt(reader, room, root);
+      known.set(root, membership);
+      return membership;
     };
     let joins: Promise<readonly number[]> | undefined;
     const readJoins = async (): Promise<readonly number[]> =>
@@ -122,7 +151,7 @@ export const createVisibility = ({ graph, replacedState, ignoredUsers }: Visibil
     const shown: Shown[] = [];
     for (const event of events) {
       const isOwnMembership = event.pdu.type === MEMBER && event.stateKeyNum === reader.userNum;
-      if ((event.facts & (REJECTED | SOFT_FAILED)) !== 0 || event.pdu.type === DUMMY) continue;
+      if ((event.facts & (REJECTED | SOFT_FAILED)) !== 0 || NEVER_SHOWN.has(event.pdu.type)) continue;
       if (event.stateKeyNum === undefined && ignored.has(event.senderNum)) continue;
       if (event.stateRoot === undefined) {
         if (isOwnMembership) shown.push({ room, event, membership: undefined });
@@ -134,10 +163,17 @@ export const createVisibility = ({ graph, replacedState, ignoredUsers }: Visibil
         isOwnMembership ||
         then === 'join' ||
         maySee(await settingFor(room, event, event.stateRoot), then, then !== 'join' && (await membership.joinedAfter(event)));
-      if (isAllowed) shown.push({ room, event, membership: then ?? 'leave' });
+      if (!isAllowed || (event.pdu.type === CALL && (await ringsStrangers(room, event, event.stateRoot)))) continue;
+      shown.push(asShown(room, event, then));
     }
     return shown;
   };
 
-  return { visible, settingAt };
+  const maySeeState: Visibility['maySeeState'] = async (reader, room, root, { isIn }) => {
+    const then = await membershipAt(reader, room, root);
+    const setting = await settingAt(room, root);
+    return maySee(setting, then, isIn) || (then === 'invite' && setting !== 'joined');
+  };
+
+  return { visible, maySeeState, settingAt };
 };

@@ -7,6 +7,7 @@ import { domainOf, isRoomId, parseRoomAlias, parseUserId } from '#src/protocol/i
 import type { JsonObject } from '#src/protocol/json.ts';
 import type { Directory } from '#src/rooms/directory/index.ts';
 import type { RoomDraft, RoomEvent, RoomGraph, RoomInfo } from '#src/rooms/graph/index.ts';
+import { letGuestsLeave } from '#src/rooms/membership/guests.ts';
 import {
   checkKick,
   checkStep,
@@ -44,6 +45,8 @@ export interface Membership {
   change(requester: Requester, roomId: string, change: MemberChange): Promise<RoomEvent>;
   /** The same within a command of the caller's and without limits; `profiles` are of `profilesFor`. */
   changeIn(draft: RoomDraft, requester: Requester, change: MemberChange, profiles: ReadonlyMap<string, MemberProfile>): Promise<RoomEvent>;
+  /** Lets this server's guests leave a room that has been closed to them. */
+  dismissGuests(room: RoomInfo): Promise<void>;
   /** The profiles that go into these changes' events, by user id. */
   profilesFor(changes: readonly Pick<MemberChange, 'target' | 'action'>[]): Promise<ReadonlyMap<string, MemberProfile>>;
   /** Whether so many invites at once are within `rc_invites`. */
@@ -119,6 +122,11 @@ export const createMembership = (dependencies: MembershipDependencies): Membersh
     return draft.append({ sender: requester.userId, type: 'm.room.member', stateKey: target, content: { ...content, ...rights } });
   };
 
+  const changeIn: Membership['changeIn'] = async (draft, requester, change, profiles) => {
+    checkTarget(requester, change);
+    return apply(draft, requester, change, profiles.get(change.target), () => undefined);
+  };
+
   const roomOf = async (requester: Requester, roomId: string, action: MembershipAction): Promise<RoomInfo> => {
     const room = await graph.room(roomId);
     if (room === undefined) throw unknownRoom(action, requester.userId, roomId);
@@ -140,10 +148,8 @@ export const createMembership = (dependencies: MembershipDependencies): Membersh
         }),
       );
     },
-    changeIn: async (draft, requester, change, profiles) => {
-      checkTarget(requester, change);
-      return apply(draft, requester, change, profiles.get(change.target), () => undefined);
-    },
+    changeIn,
+    dismissGuests: async (room) => letGuestsLeave(graph, changeIn, config.server_name, room),
     profilesFor,
     allowsInvites: (userId, count) => limits.allowsInvites(userId, count),
     roomIdOf: async (roomIdOrAlias) => {

@@ -33,7 +33,12 @@ test('a message in a room in use reads nothing from the database', async (t) => 
   const graph = await createRoomGraph(tools);
   const messaging = createMessaging({
     graph,
-    membership: { change: () => Promise.reject(new Error('not asked')) },
+    database,
+    strings,
+    membership: {
+      change: () => Promise.reject(new Error('not asked')),
+      dismissGuests: () => Promise.reject(new Error('not asked')),
+    },
     directory: { resolve: () => Promise.resolve(undefined) },
     config: { server_name: 'example.org' },
     limiters: createRateLimiters({ clock: systemClock, config: testConfig({ rc_message: { per_second: 1000, burst_count: 1000 } }) }),

@@ -1,6 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Requester } from '#src/accounts/index.ts';
 import type { Config } from '#src/platform/config/index.ts';
+import type { Strings } from '#src/platform/database/strings.ts';
+import type { Database } from '#src/platform/database/types.ts';
 import type { RateLimiters } from '#src/platform/http/rate-limits.ts';
 import { forbidden, unknown } from '#src/protocol/errors.ts';
 import type { JsonObject } from '#src/protocol/json.ts';
@@ -9,6 +11,7 @@ import { creatorsOf } from '#src/protocol/power-levels.ts';
 import type { Directory } from '#src/rooms/directory/index.ts';
 import type { RoomDraft, RoomEvent, RoomGraph, RoomInfo, TransactionKey } from '#src/rooms/graph/index.ts';
 import { isMembership, type Membership } from '#src/rooms/membership/index.ts';
+import { createAnnotations, relationWriter } from '#src/rooms/messaging/annotations.ts';
 import { checkAliases, newAliases } from '#src/rooms/messaging/canonical-alias.ts';
 import { checkContent } from '#src/rooms/messaging/content.ts';
 import { checkRedaction, redactedIn, redactionContent } from '#src/rooms/messaging/redactions.ts';
@@ -16,7 +19,9 @@ import { checkRelation, relationOf } from '#src/rooms/messaging/relations.ts';
 
 export interface MessagingDependencies {
   graph: RoomGraph;
-  membership: Pick<Membership, 'change'>;
+  database: Pick<Database, 'read'>;
+  strings: Strings;
+  membership: Pick<Membership, 'change' | 'dismissGuests'>;
   directory: Pick<Directory, 'resolve'>;
   config: Pick<Config, 'server_name'>;
   limiters: Pick<RateLimiters, 'of' | 'ofAdminRedactions'>;
@@ -56,6 +61,8 @@ const checkCall = async (draft: RoomDraft): Promise<void> => {
 export const createMessaging = (dependencies: MessagingDependencies): Messaging => {
   const { graph, membership, directory, config, limiters } = dependencies;
   const messageLimiter = limiters.of('rc_message');
+  const annotations = createAnnotations(dependencies);
+  graph.takePart(relationWriter);
 
   const roomFor = async (requester: Requester, roomId: string): Promise<RoomInfo> => {
     const room = await graph.room(roomId);
@@ -110,19 +117,24 @@ export const createMessaging = (dependencies: MessagingDependencies): Messaging 
       const room = await roomFor(requester, roomId);
       checkContent(type, false, content, { roomId, serverName: config.server_name });
       const relation = relationOf(content);
-      return once(room, requester, txnId, async (draft) => {
+      let release = (): void => undefined;
+      const sending = once(room, requester, txnId, async (draft) => {
         messageLimiter.check(requester.userId);
-        if (relation !== undefined) await checkRelation(draft, graph.events, relation);
+        if (relation !== undefined) {
+          await checkRelation(draft, graph.events, relation);
+          release = await annotations.claim(requester.userNum, type, relation);
+        }
         if (type === 'm.call.invite') await checkCall(draft);
         return draft.append({ sender: requester.userId, type, content });
       });
+      return sending.finally(() => release());
     },
     setState: async (requester, roomId, type, stateKey, content) => {
       if (type === 'm.room.member') return setMember(requester, roomId, stateKey, content);
       const { userId: sender } = requester;
       const room = await roomFor(requester, roomId);
       checkContent(type, true, content, { roomId, serverName: config.server_name });
-      return graph.write(room, async (draft) => {
+      const event = await graph.write(room, async (draft) => {
         const current = await draft.state(type, stateKey);
         const isSet = current?.pdu.sender === sender && current.redactedBy === undefined && isDeepStrictEqual(current.pdu.content, content);
         if (current !== undefined && isSet) return current;
@@ -131,6 +143,8 @@ export const createMessaging = (dependencies: MessagingDependencies): Messaging 
         if (type === 'm.room.canonical_alias' && stateKey === '') await checkCanonicalAlias(draft, content);
         return draft.append({ sender, type, stateKey, content });
       });
+      if (type === 'm.room.guest_access' && stateKey === '' && content.guest_access !== 'can_join') await membership.dismissGuests(room);
+      return event;
     },
     redact,
   };

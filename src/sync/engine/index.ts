@@ -1,9 +1,9 @@
 import type { RoomEvent, RoomGraph, RoomInfo } from '#src/rooms/graph/index.ts';
-import { STRIPPED_STATE_TYPES } from '#src/protocol/stripped-state.ts';
 import { withoutConflicts } from '#src/sync/engine/conflicts.ts';
 import { createKnownMembers } from '#src/sync/engine/known-members.ts';
 import { createPlanner, type EngineRequest, type OutsidePlan, type Plan, type PlanTools, type RoomPlan } from '#src/sync/engine/plan.ts';
 import { createRoots } from '#src/sync/engine/roots.ts';
+import { createStripped, type StateSelector } from '#src/sync/engine/stripped.ts';
 import { createRoomStates, type StateWish } from '#src/sync/engine/states.ts';
 import { createSummaries, type RoomSummary, type SummaryTools } from '#src/sync/engine/summaries.ts';
 import { createTimelines, type RoomTimeline, type TimelineTools } from '#src/sync/engine/timelines.ts';
@@ -42,6 +42,8 @@ export interface Engine {
 
 export interface EngineTools extends PlanTools, SummaryTools, TimelineTools {
   readonly graph: RoomGraph;
+  /** What one is shown of a room before being in it. */
+  readonly preJoinState: readonly StateSelector[];
 }
 
 const MEMBER = 'm.room.member';
@@ -105,13 +107,6 @@ export const createEngine = async (tools: EngineTools): Promise<Engine> => {
       const { upTo, joined, moves, invited, knocked } = planned;
       return { upTo, joined, moves, invited, knocked, rooms };
     },
-    stripped: async (room, event) => {
-      const root = event.stateRoot;
-      if (root === undefined) return [];
-      const keys: [string, string][] = STRIPPED_STATE_TYPES.map((type) => [type, '']);
-      if (event.senderNum !== event.stateKeyNum) keys.push([MEMBER, event.pdu.sender]);
-      const nums = await Promise.all(keys.map(async ([type, key]) => graph.states.get(room.num, root, type, key)));
-      return graph.events.list(nums.filter((num) => num !== undefined));
-    },
+    stripped: createStripped(graph, tools.preJoinState),
   };
 };

@@ -70,7 +70,7 @@ export const roomKeys = {
     'Other power levels for new rooms.',
     { acts: true },
   ),
-  forget_rooms_on_leave: key(boolean(false), 'Whether users forget a room as soon as they leave it.'),
+  forget_rooms_on_leave: key(boolean(false), 'Whether users forget a room as soon as they leave it.', { acts: true }),
   user_directory: key(
     block({
       enabled: key(boolean(true), 'Whether users can search for others.'),
