@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Pdu } from '#src/protocol/events.ts';
 import type { JsonObject } from '#src/protocol/json.ts';
-import { roomVersion } from '#src/protocol/room-versions.ts';
 import type { AuthEvent } from '#src/protocol/auth-rules/index.ts';
 import { authTypesFor, checkAuthEvents, stateKeyText, stateNeededFor } from '#src/protocol/auth-rules/index.ts';
 import {
@@ -16,6 +15,7 @@ import {
   roomState,
   stateEvent,
   VERSIONS,
+  versionOf,
 } from '#src/protocol/auth-rules/test-room.ts';
 
 describe('auth events', () => {
@@ -27,7 +27,7 @@ describe('auth events', () => {
       ['m.room.member', BOB],
     ];
     const select = (content: JsonObject, target?: string, id = '11') =>
-      authTypesFor(pduOf(id, BOB, target === undefined ? 'm.room.message' : 'm.room.member', content, target), roomVersion(id));
+      authTypesFor(pduOf(id, BOB, target === undefined ? 'm.room.message' : 'm.room.member', content, target), versionOf(id));
     assert.deepEqual(select({}), common);
     assert.deepEqual(select({ membership: 'leave' }, DAVE), [...common, ['m.room.member', DAVE]]);
     assert.deepEqual(select({ membership: 'join' }, BOB), [...common, ['m.room.join_rules', '']]);
@@ -39,10 +39,10 @@ describe('auth events', () => {
       ['m.room.join_rules', ''],
       ['m.room.third_party_invite', 'abc'],
     ];
-    assert.deepEqual(authTypesFor(member, roomVersion('11')), [...common, ...invite]);
-    assert.deepEqual(authTypesFor(member, roomVersion('12')), [...common.slice(1), ...invite]);
-    assert.deepEqual(stateNeededFor(member, roomVersion('12')), [...common, ...invite]);
-    assert.deepEqual(authTypesFor(pduOf('11', ALICE, 'm.room.create', {}, ''), roomVersion('11')), []);
+    assert.deepEqual(authTypesFor(member, versionOf('11')), [...common, ...invite]);
+    assert.deepEqual(authTypesFor(member, versionOf('12')), [...common.slice(1), ...invite]);
+    assert.deepEqual(stateNeededFor(member, versionOf('12')), [...common, ...invite]);
+    assert.deepEqual(authTypesFor(pduOf('11', ALICE, 'm.room.create', {}, ''), versionOf('11')), []);
   });
 
   it('have names that do not run together', () => {
@@ -56,7 +56,7 @@ describe('auth events', () => {
       .filter(({ pdu }) => pdu.type !== without && pdu.state_key !== ALICE && (id !== '12' || pdu.type !== 'm.room.create'))
       .map(({ eventId, pdu }): AuthEvent => ({ eventId, pdu: pdu as Pdu, roomId, rejected: false }));
     const all = [...cited, ...extra.map((each) => Object.assign({ ...cited.at(-1)! }, each))];
-    const verdict = checkAuthEvents({ roomId, pdu: pduOf(id, BOB, 'm.room.message', {}) as Pdu }, all, roomVersion(id));
+    const verdict = checkAuthEvents({ roomId, pdu: pduOf(id, BOB, 'm.room.message', {}) as Pdu }, all, versionOf(id));
     return verdict.allowed ? 'allowed' : verdict.rule;
   };
   for (const id of VERSIONS) {

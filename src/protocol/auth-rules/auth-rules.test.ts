@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { JsonObject } from '#src/protocol/json.ts';
-import { roomVersion } from '#src/protocol/room-versions.ts';
 import type { AuthPdu } from '#src/protocol/auth-rules/index.ts';
 import { checkAuth } from '#src/protocol/auth-rules/index.ts';
 import {
@@ -16,6 +15,7 @@ import {
   pduOf,
   stateEvent,
   VERSIONS,
+  versionOf,
   vectors,
 } from '#src/protocol/auth-rules/test-room.ts';
 
@@ -33,13 +33,15 @@ describe('rule 1, m.room.create', () => {
   inAll('prev_events', '1.1', (id) => create(id, { prev_events: ['$x'] }));
   inAll('an unknown room version', '1.3', (id) => create(id, { content: { ...createContent(id), room_version: '0' } }));
   inAll('a room version that is no text', '1.3', (id) => create(id, { content: { ...createContent(id), room_version: 1 } }));
-  it('v10, v11 rule 1.2: another domain in the room id', () => {
-    assert.equal(judge('10', create('10', { room_id: '!room:two' })), '1.2');
-    assert.equal(judge('11', create('11', { room_id: '!room' })), '1.2');
+  it('rule 1.2 before version 12: another domain in the room id', () => {
+    for (const id of VERSIONS.slice(0, 11)) {
+      assert.equal(judge(id, create(id, { room_id: '!room:two' })), '1.2');
+      assert.equal(judge(id, create(id, { room_id: '!room' })), '1.2');
+    }
   });
   it('v12 rule 1.2: a room id', () => assert.equal(judge('12', create('12', { room_id: '!create' })), '1.2'));
-  it('v10 rule 1.4: no creator; v11 needs none', () => {
-    assert.equal(judge('10', create('10', { content: { room_version: '10' } })), '1.4');
+  it('rule 1.4 before version 11: no creator; v11 needs none', () => {
+    for (const id of VERSIONS.slice(0, 10)) assert.equal(judge(id, create(id, { content: { room_version: id } })), '1.4');
     assert.equal(judge('11', create('11', { content: {} })), 'allowed');
   });
   it('v12 rule 1.4: additional_creators that are no user ids', () => {
@@ -58,10 +60,10 @@ describe('rules 2, 4, 6, 8 and 9', () => {
     assert.equal(judge('12', nowhere), '2');
   });
   it('refuses all in a room without a create event', () => {
-    const verdicts = VERSIONS.map((id) => checkAuth(pduOf(id, ALICE, 'x', {}), () => undefined, roomVersion(id)));
+    const verdicts = VERSIONS.map((id) => checkAuth(pduOf(id, ALICE, 'x', {}), () => undefined, versionOf(id)));
     assert.deepEqual(
       verdicts.map((verdict) => (verdict.allowed ? '' : verdict.rule)),
-      ['2.4', '2.4', '2'],
+      [...Array.from({ length: 11 }, () => '2.4'), '2'],
     );
   });
   const unfederated = (id: string) => [stateEvent(ALICE, 'm.room.create', '', { ...createContent(id), 'm.federate': false })];
@@ -107,7 +109,7 @@ describe('rules 2, 4, 6, 8 and 9', () => {
     const high = levels({ state_default: 2 ** 53 - 1, users: {} });
     assert.deepEqual(
       VERSIONS.map((id) => judge(id, pduOf(id, ALICE, 'm.room.topic', {}, ''), [high])),
-      ['7', '7', 'allowed'],
+      [...'88888777777'.split(''), 'allowed'],
     );
   });
   it('v12: an additional creator is, too', () => {
@@ -117,18 +119,49 @@ describe('rules 2, 4, 6, 8 and 9', () => {
   });
 });
 
+describe('rule 4 of versions 1 to 5, m.room.aliases', () => {
+  const aliases = (id: string, sender: string, stateKey?: string): AuthPdu => pduOf(id, sender, 'm.room.aliases', {}, stateKey);
+  for (const id of VERSIONS) {
+    const has = Number(id) < 6;
+    const stranger = id === '12' ? '6' : '5';
+    it(`v${id}: ${has ? 'a server lists its own aliases, even from outside the room' : 'is state like any other'}`, () => {
+      assert.equal(judge(id, aliases(id, DAVE, 'three')), has ? 'allowed' : stranger);
+      assert.equal(judge(id, aliases(id, ALICE, 'three')), has ? '4.2' : 'allowed');
+      assert.equal(judge(id, aliases(id, ALICE)), has ? '4.1' : 'allowed');
+    });
+  }
+});
+
+describe('rule 11 of versions 1 and 2, m.room.redaction', () => {
+  const redaction = (id: string, sender: string, target?: string): AuthPdu => ({
+    ...pduOf(id, sender, 'm.room.redaction', {}),
+    event_id: '$own:two',
+    ...(target === undefined ? {} : { redacts: target }),
+  });
+  for (const id of VERSIONS) {
+    const refusal = Number(id) < 3 ? '11.3' : 'allowed';
+    it(`v${id}: ${refusal === 'allowed' ? 'is no rule' : 'takes the redact level or an event of the same server'}`, () => {
+      assert.equal(judge(id, redaction(id, BOB, '$x:two')), 'allowed');
+      assert.equal(judge(id, redaction(id, BOB, '$x:one')), refusal);
+      assert.equal(judge(id, redaction(id, BOB)), refusal);
+      assert.equal(judge(id, redaction(id, BOB, '$x:one'), [levels({ redact: 0 })]), 'allowed');
+      assert.equal(judge(id, redaction(id, ALICE, '$x:two:three')), 'allowed');
+    });
+  }
+});
+
 describe('rule 10, m.room.power_levels', () => {
   const change = (id: string, sender: string, content: JsonObject): AuthPdu => pduOf(id, sender, 'm.room.power_levels', content, '');
   const before = (content: JsonObject) => () => [levels({ users: { [BOB]: 50 }, ...content })];
   const byBob = (content: JsonObject) => (id: string) => change(id, BOB, { users: { [BOB]: 50 }, ...content });
   for (const wrong of ['50', 1.5, true, null] as const) {
     const written = JSON.stringify(wrong);
-    inAll(`a level written ${written}`, '10.1', byBob({ kick: wrong }), before({}));
-    inAll(`an event's level written ${written}`, '10.2', byBob({ events: { x: wrong } }), before({}));
-    inAll(`a notification's level written ${written}`, '10.2', byBob({ notifications: { room: wrong } }), before({}));
-    inAll(`a user's level written ${written}`, '10.3', byBob({ users: { [BOB]: wrong } }), before({}));
+    inAll(`a level written ${written}`, '10.1', byBob({ kick: wrong }), before({}), 10);
+    inAll(`an event's level written ${written}`, '10.2', byBob({ events: { x: wrong } }), before({}), 10);
+    inAll(`a notification's level written ${written}`, '10.2', byBob({ notifications: { room: wrong } }), before({}), 10);
+    inAll(`a user's level written ${written}`, '10.3', byBob({ users: { [BOB]: wrong } }), before({}), 10);
   }
-  inAll('events that are no object', '10.2', byBob({ events: [] }), before({}));
+  inAll('events that are no object', '10.2', byBob({ events: [] }), before({}), 10);
   inAll('users that are no object', '10.3', byBob({ users: [] }), before({}));
   inAll('users that are no user ids', '10.3', byBob({ users: { bob: 1 } }), before({}));
   it('v12 rule 10.4: the creators in users', () => {
@@ -144,12 +177,15 @@ describe('rule 10, m.room.power_levels', () => {
   inAll('a level to above the own', '10.6.2', byBob({ kick: 51 }), before({ kick: 10 }));
   inAll('a level added above the own', '10.6.2', byBob({ kick: 51 }), before({}));
   inAll('a level up to the own', 'allowed', byBob({ kick: 50, ban: 50 }), before({ kick: 10, ban: 0 }));
-  for (const key of ['events', 'notifications']) {
-    inAll(`${key} from above the own`, '10.7.1', byBob({ [key]: { x: 1 } }), before({ [key]: { x: 51 } }));
-    inAll(`${key} removed from above the own`, '10.7.1', byBob({}), before({ [key]: { x: 51 } }));
-    inAll(`${key} to above the own`, '10.8.1', byBob({ [key]: { x: 51 } }), before({ [key]: { x: 1 } }));
-    inAll(`${key} added above the own`, '10.8.1', byBob({ [key]: { x: 51 } }), before({}));
-    inAll(`${key} up to the own`, 'allowed', byBob({ [key]: { x: 50 } }), before({ [key]: { x: 1 } }));
+  for (const [key, first] of [
+    ['events', 1],
+    ['notifications', 6],
+  ] as const) {
+    inAll(`${key} from above the own`, '10.7.1', byBob({ [key]: { x: 1 } }), before({ [key]: { x: 51 } }), first);
+    inAll(`${key} removed from above the own`, '10.7.1', byBob({}), before({ [key]: { x: 51 } }), first);
+    inAll(`${key} to above the own`, '10.8.1', byBob({ [key]: { x: 51 } }), before({ [key]: { x: 1 } }), first);
+    inAll(`${key} added above the own`, '10.8.1', byBob({ [key]: { x: 51 } }), before({}), first);
+    inAll(`${key} up to the own`, 'allowed', byBob({ [key]: { x: 50 } }), before({ [key]: { x: 1 } }), first);
   }
   const users = (own: number, carol?: number): JsonObject => ({
     users: { [BOB]: own, ...(carol === undefined ? {} : { [CAROL]: carol }) },
@@ -163,7 +199,41 @@ describe('rule 10, m.room.power_levels', () => {
   it('version 9 takes levels as texts and compares them as numbers', () => {
     const content = { users: { [BOB]: ' +50' }, kick: '050' };
     assert.equal(judge('9', change('9', BOB, content), [levels({ users: { [BOB]: 50 }, kick: 50 })]), 'allowed');
-    assert.equal(judge('9', change('9', BOB, { ...content, kick: '51' }), [levels(content)]), '9.5.2');
-    assert.equal(judge('9', change('9', BOB, { users: { [BOB]: '5.0' } }), [levels(content)]), '9.3');
+    assert.equal(judge('9', change('9', BOB, { ...content, kick: '51' }), [levels(content)]), '9.3.2');
+    assert.equal(judge('9', change('9', BOB, { users: { [BOB]: '5.0' } }), [levels(content)]), '9.1');
+  });
+  it('versions 1 to 5 take floats, truncated, and do not look at notifications', () => {
+    for (const id of ['1', '2', '3', '4', '5']) {
+      assert.equal(judge(id, change(id, BOB, { users: { [BOB]: 50 }, kick: 50.9 }), [levels({ users: { [BOB]: 50 } })]), 'allowed');
+      assert.equal(judge(id, change(id, BOB, { users: { [BOB]: 50 }, kick: 51.1 }), [levels({ users: { [BOB]: 50 } })]), '10.3.2');
+      assert.equal(
+        judge(id, change(id, BOB, { users: { [BOB]: 50 }, notifications: { room: 99 } }), [levels({ users: { [BOB]: 50 } })]),
+        'allowed',
+      );
+    }
+    assert.equal(judge('6', change('6', BOB, { users: { [BOB]: 49.5 } }), [levels({ users: { [BOB]: 50 } })]), '9.1');
+  });
+  it('levels beyond 2^53 are compared exactly', () => {
+    const [own, above] = ['9007199254740993', '9007199254740994'];
+    const current = [levels({ users: { [BOB]: own } })];
+    assert.equal(judge('9', change('9', BOB, { users: { [BOB]: own }, kick: own }), current), 'allowed');
+    assert.equal(judge('9', change('9', BOB, { users: { [BOB]: own }, kick: above }), current), '9.3.2');
+  });
+  it('what cannot be read as a level replaces none, and passes only in the first power levels', () => {
+    for (const id of VERSIONS.slice(0, 9)) {
+      const named = { users: { [BOB]: 50 }, kick: 'high' };
+      const listed = { users: { [BOB]: 50 }, events: { x: null } };
+      assert.equal(judge(id, change(id, ALICE, named)), 'allowed');
+      assert.equal(judge(id, change(id, BOB, named), [levels({ users: { [BOB]: 50 } })]), Number(id) < 6 ? '10.3.2' : '9.3.2');
+      assert.equal(judge(id, change(id, BOB, listed), [levels({ users: { [BOB]: 50 } })]), Number(id) < 6 ? '10.5.1' : '9.5.1');
+    }
+  });
+  it('prototype names are users and types like others', () => {
+    const content = JSON.parse('{"users":{"@bob:two":50},"events":{"__proto__":60,"constructor":0}}') as JsonObject;
+    for (const id of VERSIONS) {
+      const rule = Number(id) < 6 ? '8' : Number(id) < 12 ? '7' : '8';
+      assert.equal(judge(id, pduOf(id, BOB, '__proto__', {}), [levels(content)]), rule);
+      assert.equal(judge(id, pduOf(id, BOB, 'constructor', {}, '__proto__'), [levels(content)]), 'allowed');
+    }
   });
 });

@@ -27,7 +27,13 @@ const inAll = (...vector: Parameters<typeof vectors>): void => {
 describe('rule 5, m.room.member', () => {
   inAll('no state key', '5.1', (id) => pduOf(id, BOB, 'm.room.member', { membership: 'join' }));
   inAll('no membership', '5.1', (id) => pduOf(id, BOB, 'm.room.member', {}, BOB));
-  inAll('an authoriser that is no user', '5.2.1', (id) => memberPdu(id, BOB, BOB, 'join', { join_authorised_via_users_server: 'bob' }));
+  inAll(
+    'an authoriser that is no user',
+    '5.2.1',
+    (id) => memberPdu(id, BOB, BOB, 'join', { join_authorised_via_users_server: 'bob' }),
+    undefined,
+    8,
+  );
   inAll('an unknown membership', '5.8', (id) => memberPdu(id, BOB, BOB, 'dance'));
   inAll('a membership that is no text', '5.8', (id) => memberPdu(id, BOB, BOB, 1));
 
@@ -65,12 +71,17 @@ describe('rule 5, m.room.member', () => {
       () => [joinRules('public')],
     );
     inAll('without join rules', '5.3.4', (id) => memberPdu(id, DAVE, DAVE, 'join'));
-    for (const rule of ['invite', 'knock', 'restricted', 'knock_restricted']) {
+    for (const [rule, first] of [
+      ['invite', 1],
+      ['knock', 7],
+      ['restricted', 8],
+      ['knock_restricted', 10],
+    ] as const) {
       const state = (own: string) => () => [joinRules(rule), membership(DAVE, own)];
-      inAll(`${rule}, invited`, 'allowed', (id) => memberPdu(id, DAVE, DAVE, 'join'), state('invite'));
-      inAll(`${rule}, joined`, 'allowed', (id) => memberPdu(id, DAVE, DAVE, 'join'), state('join'));
+      inAll(`${rule}, invited`, 'allowed', (id) => memberPdu(id, DAVE, DAVE, 'join'), state('invite'), first);
+      inAll(`${rule}, joined`, 'allowed', (id) => memberPdu(id, DAVE, DAVE, 'join'), state('join'), first);
       const refusal = rule.endsWith('restricted') ? '5.3.5.2' : '5.3.4';
-      inAll(`${rule}, left`, refusal, (id) => memberPdu(id, DAVE, DAVE, 'join'), state('leave'));
+      inAll(`${rule}, left`, refusal, (id) => memberPdu(id, DAVE, DAVE, 'join'), state('leave'), first);
     }
     inAll(
       'private',
@@ -79,9 +90,9 @@ describe('rule 5, m.room.member', () => {
       () => [joinRules('private'), membership(DAVE, 'invite')],
     );
     const byBob = (id: string): AuthPdu => memberPdu(id, DAVE, DAVE, 'join', { join_authorised_via_users_server: BOB });
-    inAll('restricted, with leave', 'allowed', byBob, () => [joinRules('restricted')]);
-    inAll('restricted, with leave of one who left', '5.3.5.2', byBob, () => [joinRules('restricted'), membership(BOB, 'leave')]);
-    inAll('restricted, with leave of one who may not invite', '5.3.5.2', byBob, () => [joinRules('restricted'), levels({ invite: 1 })]);
+    inAll('restricted, with leave', 'allowed', byBob, () => [joinRules('restricted')], 8);
+    inAll('restricted, with leave of one who left', '5.3.5.2', byBob, () => [joinRules('restricted'), membership(BOB, 'leave')], 8);
+    inAll('restricted, with leave of one who may not invite', '5.3.5.2', byBob, () => [joinRules('restricted'), levels({ invite: 1 })], 8);
   });
 
   describe('invite', () => {
@@ -148,6 +159,7 @@ describe('rule 5, m.room.member', () => {
         'allowed',
         (id) => memberPdu(id, DAVE, DAVE, 'leave'),
         () => [membership(DAVE, own)],
+        own === 'knock' ? 7 : 1,
       );
     }
     inAll('without having been in', '5.5.1', (id) => memberPdu(id, DAVE, DAVE, 'leave'));
@@ -186,25 +198,29 @@ describe('rule 5, m.room.member', () => {
 
   describe('knock', () => {
     const knock = (id: string): AuthPdu => memberPdu(id, DAVE, DAVE, 'knock');
-    inAll('where it is allowed', 'allowed', knock, () => [joinRules('knock')]);
-    inAll('with knock_restricted', 'allowed', knock, () => [joinRules('knock_restricted')]);
-    inAll('elsewhere', '5.7.1', knock, () => [joinRules('public')]);
+    inAll('where it is allowed', 'allowed', knock, () => [joinRules('knock')], 7);
+    inAll('with knock_restricted', 'allowed', knock, () => [joinRules('knock_restricted')], 10);
+    inAll('elsewhere', '5.7.1', knock, () => [joinRules('public')], 7);
     inAll(
       'for another',
       '5.7.2',
       (id) => memberPdu(id, BOB, DAVE, 'knock'),
       () => [joinRules('knock')],
+      7,
     );
     for (const own of ['ban', 'invite', 'join']) {
-      inAll(`after ${own}`, '5.7.4', knock, () => [joinRules('knock'), membership(DAVE, own)]);
+      inAll(`after ${own}`, '5.7.4', knock, () => [joinRules('knock'), membership(DAVE, own)], 7);
     }
     it('again', () => assert.equal(judge('11', knock('11'), [joinRules('knock'), membership(DAVE, 'knock')]), 'allowed'));
   });
 
   it('older versions lack knocking, restricted joins and their combination', () => {
-    assert.equal(judge('6', memberPdu('6', DAVE, DAVE, 'knock'), [joinRules('knock')]), '4.8');
+    assert.equal(judge('6', memberPdu('6', DAVE, DAVE, 'knock'), [joinRules('knock')]), '4.6');
     const join = memberPdu('7', DAVE, DAVE, 'join', { join_authorised_via_users_server: BOB });
-    assert.equal(judge('7', join, [joinRules('restricted')]), '4.3.7');
+    assert.equal(judge('7', join, [joinRules('restricted')]), '4.2.6');
+    assert.equal(judge('6', join, [joinRules('knock')]), '4.2.6');
+    assert.equal(judge('5', join, [joinRules('knock')]), '5.2.6');
+    assert.equal(judge('6', memberPdu('6', DAVE, DAVE, 'leave'), [membership(DAVE, 'knock')]), '4.4.1');
     assert.equal(judge('9', join, [joinRules('restricted')]), 'allowed');
     assert.equal(judge('9', join, [joinRules('knock_restricted')]), '4.3.7');
   });

@@ -1,7 +1,7 @@
 import { isUserId } from '#src/protocol/identifiers.ts';
 import type { JsonObject } from '#src/protocol/json.ts';
 import { isJsonObject, member } from '#src/protocol/json.ts';
-import type { LevelName } from '#src/protocol/power-levels.ts';
+import type { Level, LevelName } from '#src/protocol/power-levels.ts';
 import { creatorsOf, DEFAULT_LEVELS, parseLevel } from '#src/protocol/power-levels.ts';
 import type { RoomVersion } from '#src/protocol/room-versions.ts';
 import type { Check, Rule, Verdict } from '#src/protocol/auth-rules/check.ts';
@@ -46,40 +46,47 @@ const checkNoCreators = ({ pdu: { content }, create, version }: Check): Verdict 
 /** A level before and after; `undefined` where it is not there. */
 interface Change {
   readonly key: string;
-  readonly current: number | undefined;
-  readonly next: number | undefined;
+  readonly current: Level | undefined;
+  readonly next: Level | undefined;
+  /** Something stands there that is no level, which versions before 10 let pass in a room's first power levels. */
+  readonly isUnreadable: boolean;
 }
 
 const changesBetween = (before: unknown, after: unknown, version: RoomVersion, keys?: readonly string[]): Change[] => {
   const current: JsonObject = isJsonObject(before) ? before : {};
   const next: JsonObject = isJsonObject(after) ? after : {};
   return (keys ?? [...new Set([...Object.keys(current), ...Object.keys(next)])])
-    .map((key) => ({ key, current: parseLevel(member(current, key), version), next: parseLevel(member(next, key), version) }))
-    .filter((change) => change.current !== change.next);
+    .map((key) => {
+      const written = member(next, key);
+      const level = parseLevel(written, version);
+      const isUnreadable = written !== undefined && level === undefined;
+      return { key, current: parseLevel(member(current, key), version), next: level, isUnreadable };
+    })
+    .filter((change) => change.current !== change.next || change.isUnreadable);
 };
 
-const isAbove = (level: number | undefined, own: number): boolean => level !== undefined && level > own;
+const isAbove = (level: Level | undefined, own: Level): boolean => level !== undefined && level > own;
 
 /** Rule 10.6: nobody moves a named level from or to above his own. */
-const checkNamedLevels = (changes: readonly Change[], own: number): Verdict | undefined => {
-  for (const { key, current, next } of changes) {
+const checkNamedLevels = (changes: readonly Change[], own: Level): Verdict | undefined => {
+  for (const { key, current, next, isUnreadable } of changes) {
     if (isAbove(current, own)) return rejected('10.6.1', `You don't have permission to change ${key}, which is above your level`);
-    if (isAbove(next, own)) return rejected('10.6.2', `You don't have permission to set ${key} above your level`);
+    if (isUnreadable || isAbove(next, own)) return rejected('10.6.2', `You don't have permission to set ${key} above your level`);
   }
   return undefined;
 };
 
 /** Rules 10.7 and 10.8: the same for `events` and `notifications`. */
-const checkEntries = (changes: readonly Change[], own: number): Verdict | undefined => {
-  for (const { key, current, next } of changes) {
+const checkEntries = (changes: readonly Change[], own: Level): Verdict | undefined => {
+  for (const { key, current, next, isUnreadable } of changes) {
     if (isAbove(current, own)) return rejected('10.7.1', `You don't have permission to change the level of ${key}, which is above yours`);
-    if (isAbove(next, own)) return rejected('10.8.1', `You don't have permission to set the level of ${key} above yours`);
+    if (isUnreadable || isAbove(next, own)) return rejected('10.8.1', `You don't have permission to set the level of ${key} above yours`);
   }
   return undefined;
 };
 
 /** Rules 10.9 and 10.10: nobody touches another user of his own level or above, nor lifts anybody above it. */
-const checkUserLevels = (changes: readonly Change[], own: number, sender: string): Verdict | undefined => {
+const checkUserLevels = (changes: readonly Change[], own: Level, sender: string): Verdict | undefined => {
   for (const { key, current, next } of changes) {
     if (key !== sender && current !== undefined && current >= own) {
       return rejected('10.9.1', `You don't have permission to change the level of ${key}, which is not below yours`);

@@ -6,6 +6,7 @@ import { authorisingEventIds, createKnownEvents } from '#src/protocol/state-reso
 import { applyAuthorised, type PartialState } from '#src/protocol/state-resolution/iterative-auth-checks.ts';
 import { mainlineOrdering } from '#src/protocol/state-resolution/mainline-ordering.ts';
 import { powerOrdering, withAuthChains } from '#src/protocol/state-resolution/power-ordering.ts';
+import { resolveVersion1 } from '#src/protocol/state-resolution/version-1.ts';
 
 export { authChain, authDifference, conflictedSubgraph } from '#src/protocol/state-resolution/auth-graph.ts';
 export type { LoadEvents, ResolutionEvent } from '#src/protocol/state-resolution/events.ts';
@@ -30,7 +31,7 @@ export interface StateSets {
   readonly conflicts: readonly Conflict[];
   /** The event that all state sets have under this key, if they do. */
   readonly unconflicted: (type: string, stateKey: string) => Promise<string | undefined>;
-  /** What is in the auth chain of some state sets, but not of all; see `authDifference`. */
+  /** What is in the auth chain of some state sets, but not of all; see `authDifference`. Version 1 does not look at it. */
   readonly authDifference: Iterable<string>;
   /** What lies between conflicted events, see `conflictedSubgraph`; not looked at unless the version has `stateResolution: 'v2.1'`. */
   readonly conflictedSubgraph: Iterable<string>;
@@ -57,7 +58,7 @@ const readUnconflicted = async ({ unconflicted }: StateSets, keys: readonly Stat
   return new Map(found.filter((entry): entry is [string, string] => entry[1] !== undefined));
 };
 
-/** Version 2 starts from the unconflicted state, version 2.1 from nothing. */
+/** Versions 1 and 2 start from the unconflicted state, version 2.1 from nothing. */
 const initialState = (unconflicted: ReadonlyMap<string, string>, events: KnownEvents, version: RoomVersion): AuthState => {
   if (version.stateResolution === 'v2.1') return () => undefined;
   return (type, stateKey) => {
@@ -93,22 +94,25 @@ const difference = (conflicts: readonly Conflict[], state: PartialState, unconfl
 };
 
 /**
- * Resolves state sets by the algorithm of version 2 or 2.1 (room versions 2 and 12, State resolution). Answers the keys that the resolved
+ * Resolves state sets by the room version's algorithm (room versions 1, 2 and 12, State resolution). Answers the keys that the resolved
  * state has beside the unconflicted ones: each conflict's, and those of the auth difference that no state set had.
  * Throws `Error` when an event of the full conflicted set cannot be loaded.
  */
 export const resolveState = async (sets: StateSets): Promise<ResolvedKey[]> => {
   const { version } = sets;
-  if (version.stateResolution === 'v1') throw new Error('State resolution of room version 1 is not supported');
   if (sets.conflicts.length === 0) return [];
   const events = createKnownEvents(sets.loadEvents);
+  const isVersion1 = version.stateResolution === 'v1';
+  const authDifference = isVersion1 ? [] : sets.authDifference;
   const subgraph = version.stateResolution === 'v2.1' ? sets.conflictedSubgraph : [];
-  const fullConflicted = new Set([...sets.conflicts.flatMap(({ eventIds }) => eventIds), ...sets.authDifference, ...subgraph]);
+  const fullConflicted = new Set([...sets.conflicts.flatMap(({ eventIds }) => eventIds), ...authDifference, ...subgraph]);
   await events.load(fullConflicted);
   const conflicted = [...fullConflicted].map((eventId) => events.need(eventId));
   const unconflicted = await readUnconflicted(sets, touchedKeys(conflicted, version));
   await events.load([...conflicted.flatMap((event) => authorisingEventIds(event, version)), ...unconflicted.values()]);
-  const state: PartialState = { applied: new Map(), initial: initialState(unconflicted, events, version) };
+  const initial = initialState(unconflicted, events, version);
+  if (isVersion1) return resolveVersion1(sets.conflicts, initial, events, version);
+  const state: PartialState = { applied: new Map(), initial };
   await applyConflicted(fullConflicted, state, events, version);
   return difference(sets.conflicts, state, unconflicted);
 };

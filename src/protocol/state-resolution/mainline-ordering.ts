@@ -12,7 +12,10 @@ const citedPowerLevels = async (event: ResolutionEvent, events: KnownEvents): Pr
 /** The mainline of a power levels event: each event's place in the list that starts with it and goes on with what the last one cites. */
 const mainlineOf = async (start: ResolutionEvent | undefined, events: KnownEvents): Promise<ReadonlyMap<string, number>> => {
   const mainline = new Map<string, number>();
-  for (let event = start; event !== undefined; event = await citedPowerLevels(event, events)) mainline.set(event.eventId, mainline.size);
+  // Where ids are given by their senders (versions 1 and 2), a walk may come back to where it was.
+  for (let event = start; event !== undefined && !mainline.has(event.eventId); event = await citedPowerLevels(event, events)) {
+    mainline.set(event.eventId, mainline.size);
+  }
   return mainline;
 };
 
@@ -29,13 +32,13 @@ export const mainlineOrdering = async (
   // Where a walk from a power levels event meets the mainline; many events cite the same one.
   const meets = new Map<string, number>(mainline);
   const positionOf = async (event: ResolutionEvent): Promise<number> => {
-    const walked: string[] = [];
+    const walked = new Set<string>();
     let cited = await citedPowerLevels(event, events);
-    while (cited !== undefined && !meets.has(cited.eventId)) {
-      walked.push(cited.eventId);
+    while (cited !== undefined && !meets.has(cited.eventId) && !walked.has(cited.eventId)) {
+      walked.add(cited.eventId);
       cited = await citedPowerLevels(cited, events);
     }
-    const position = cited === undefined ? Number.POSITIVE_INFINITY : meets.get(cited.eventId)!;
+    const position = (cited === undefined ? undefined : meets.get(cited.eventId)) ?? Number.POSITIVE_INFINITY;
     for (const eventId of walked) meets.set(eventId, position);
     return position;
   };

@@ -1,6 +1,6 @@
 import { authEventIds } from '#src/protocol/events.ts';
 import { compareNumbers } from '#src/protocol/json.ts';
-import { powerLevels } from '#src/protocol/power-levels.ts';
+import { type Level, powerLevels } from '#src/protocol/power-levels.ts';
 import type { RoomVersion } from '#src/protocol/room-versions.ts';
 import type { KnownEvents, ResolutionEvent } from '#src/protocol/state-resolution/events.ts';
 import { authorisingEventIds, powerLevelsAmong } from '#src/protocol/state-resolution/events.ts';
@@ -27,7 +27,7 @@ export const withAuthChains = (conflicted: ReadonlySet<string>, events: KnownEve
 /** An event with what it is ordered by. */
 interface Ranked {
   readonly event: ResolutionEvent;
-  readonly senderLevel: number;
+  readonly senderLevel: Level;
 }
 
 const rank = (event: ResolutionEvent, events: KnownEvents, version: RoomVersion): Ranked => {
@@ -59,7 +59,8 @@ const insert = (sorted: Ranked[], item: Ranked): void => {
 
 /**
  * The reverse topological power ordering of events: authorising events first; among those that may come next, the one whose sender has
- * the greatest power level by its auth events, then the oldest, then the smallest id. The events' auth events must have been loaded.
+ * the greatest power level by its auth events, then the oldest, then the smallest id. Events that authorise
+ * each other in a circle have no place in it and are left out. The events' auth events must have been loaded.
  */
 export const powerOrdering = (eventIds: ReadonlySet<string>, events: KnownEvents, version: RoomVersion): ResolutionEvent[] => {
   const waitsFor = new Map<string, number>();

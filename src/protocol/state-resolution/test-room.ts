@@ -2,7 +2,7 @@ import type { StateKey } from '#src/protocol/auth-rules/index.ts';
 import { authTypesFor, checkAuth, stateKeyText } from '#src/protocol/auth-rules/index.ts';
 import type { Pdu } from '#src/protocol/events.ts';
 import type { JsonObject } from '#src/protocol/json.ts';
-import { roomVersion } from '#src/protocol/room-versions.ts';
+import { ROOM_VERSIONS } from '#src/protocol/room-versions.ts';
 import type { Conflict, LoadEvents, ResolutionEvent } from '#src/protocol/state-resolution/index.ts';
 import { authDifference, conflictedSubgraph, resolveState } from '#src/protocol/state-resolution/index.ts';
 
@@ -27,6 +27,7 @@ interface AddOptions {
   /** `origin_server_ts`; by default later than all before. */
   readonly at?: number;
   readonly rejected?: boolean;
+  readonly depth?: number;
 }
 
 const keysOf = (states: readonly State[]): string[] => [...new Set(states.flatMap((state) => [...state.keys()]))];
@@ -39,8 +40,8 @@ const splitKey = (events: ReadonlyMap<string, ResolutionEvent>, eventIds: readon
 };
 
 const createHistory = (id: string, events: Map<string, ResolutionEvent>): TestRoom['add'] => {
-  const version = roomVersion(id);
-  return (state, eventName, sender, type, stateKey, content, { at = events.size + 1, rejected = false } = {}) => {
+  const version = ROOM_VERSIONS.get(id)!;
+  return (state, eventName, sender, type, stateKey, content, { at = events.size + 1, rejected = false, depth = events.size + 1 } = {}) => {
     const isCreate = type === 'm.room.create';
     const lookUp = (...[wanted, key]: StateKey): ResolutionEvent | undefined => events.get(state.get(stateKeyText(wanted, key)) ?? '');
     const basis = { type, state_key: stateKey, sender, content };
@@ -50,6 +51,7 @@ const createHistory = (id: string, events: Map<string, ResolutionEvent>): TestRo
       prev_events: isCreate ? [] : [[...events.keys()].at(-1)!],
       auth_events: authTypesFor(basis, version).flatMap(([wanted, key]) => lookUp(wanted, key)?.eventId ?? []),
       origin_server_ts: at,
+      depth,
     } as unknown as Pdu;
     if (!checkAuth(pdu, lookUp, version).allowed) return state;
     const eventId = `$${eventName}`;
@@ -70,7 +72,7 @@ const resolver =
         return { type, stateKey, eventIds: [...new Set(eventIds)] };
       });
     const resolved = await resolveState({
-      version: roomVersion(id),
+      version: ROOM_VERSIONS.get(id)!,
       conflicts,
       unconflicted: (type, stateKey) => Promise.resolve(agreed.get(stateKeyText(type, stateKey))),
       authDifference: await authDifference(
@@ -96,7 +98,7 @@ export const createTestRoom = (id: string): TestRoom => {
     Promise.resolve(new Map(eventIds.flatMap((eventId) => (events.has(eventId) ? [[eventId, events.get(eventId)!]] : []))));
   const add = createHistory(id, events);
   let start: State = new Map();
-  start = add(start, 'create', ALICE, 'm.room.create', '', id === '10' ? { room_version: id, creator: ALICE } : { room_version: id });
+  start = add(start, 'create', ALICE, 'm.room.create', '', Number(id) < 11 ? { room_version: id, creator: ALICE } : { room_version: id });
   start = add(start, 'alice', ALICE, 'm.room.member', ALICE, { membership: 'join' });
   start = add(start, 'levels', ALICE, 'm.room.power_levels', '', { users: id === '12' ? { [BOB]: 50 } : { [ALICE]: 100, [BOB]: 50 } });
   start = add(start, 'rules', ALICE, 'm.room.join_rules', '', { join_rule: 'public' });
