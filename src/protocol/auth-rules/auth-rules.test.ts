@@ -237,3 +237,24 @@ describe('rule 10, m.room.power_levels', () => {
     }
   });
 });
+
+describe('rule 9 by MSC3757, state that users own', () => {
+  const judgeOwned = (sender: string, stateKey: string, power: JsonObject = { [ALICE]: 100, [BOB]: 50 }): string =>
+    judge('org.matrix.msc3757.11', pduOf('org.matrix.msc3757.11', sender, 'm.x', {}, stateKey), [levels({ users: power })]);
+  for (const [title, sender, stateKey, expected] of [
+    ['the own id', BOB, BOB, 'allowed'],
+    ['the own id with a suffix', BOB, `${BOB}_place`, 'allowed'],
+    ['an empty suffix', BOB, `${BOB}_`, 'allowed'],
+    ["another's by one of a greater level", ALICE, `${BOB}_place`, 'allowed'],
+    ["another's by one of a smaller level", BOB, `${ALICE}_place`, '8'],
+    ["another's who has no level", BOB, `${CAROL}_place`, 'allowed'],
+    ['no user id', ALICE, '@_place', '8'],
+  ] as const) {
+    it(title, () => assert.equal(judgeOwned(sender, stateKey), expected));
+  }
+  it('the same level is not enough', () => assert.equal(judgeOwned(BOB, `${CAROL}_place`, { [ALICE]: 100, [BOB]: 50, [CAROL]: 50 }), '8'));
+  it('without an underscore it is a user of another server', () =>
+    assert.equal(judgeOwned(BOB, `${BOB}-place`, { [BOB]: 50, [`${BOB}-place`]: 50 }), '8'));
+  it('without it a suffix is refused', () =>
+    assert.equal(judge('11', pduOf('11', BOB, 'm.x', {}, `${BOB}_place`), [levels({ users: { [BOB]: 50 } })]), '8'));
+});
