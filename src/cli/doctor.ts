@@ -3,11 +3,15 @@ import { dirname } from 'node:path';
 import { readArguments } from '#src/cli/arguments.ts';
 import { helpText, type Command } from '#src/cli/command.ts';
 import { defaultConfigPath } from '#src/cli/generate.ts';
-import { UsageError, type Io } from '#src/cli/io.ts';
+import { CommandError, UsageError, type Io } from '#src/cli/io.ts';
 import { ConfigError, loadConfig, readSigningKeys, type Config, type LoadedConfig } from '#src/platform/config/index.ts';
+import { DatabaseError } from '#src/platform/database/errors.ts';
 
 const options = {
   'config-path': { type: 'string', short: 'c', multiple: true, value: 'FILE', help: 'The configuration; by default data/homeserver.yaml.' },
+  all: { type: 'boolean', help: 'Also re-check every room in the database: hashes, signatures, authorisation, state, memberships.' },
+  room: { type: 'string', multiple: true, value: 'ID', help: 'Re-check this room only. May be repeated.' },
+  json: { type: 'boolean', help: 'With --all or --room: print damage alone, as one JSON object a line.' },
 } as const;
 
 /** One thing that is looked at. `look` answers what is well, or throws what is not. */
@@ -81,32 +85,52 @@ const load = (paths: readonly string[], io: Io): LoadedConfig | undefined => {
   }
 };
 
-const run = async (args: readonly string[], io: Io): Promise<number> => {
-  const { options: given } = readArguments(args, options);
-  const paths = given['config-path'] ?? [defaultConfigPath(io.cwd)];
-  if (given['config-path'] === undefined && !existsSync(defaultConfigPath(io.cwd)))
-    throw new UsageError('name the configuration with --config-path');
-  const loaded = load(paths, io);
-  if (loaded === undefined) return 1;
-  io.print(`ok     Configuration: ${paths.join(', ')} for ${loaded.config.server_name}`);
-  for (const warning of loaded.warnings) io.print(`note   Configuration: ${warning}`);
-  if (loaded.notActedOn.length > 0) io.print(`note   Configuration: without effect as yet: ${loaded.notActedOn.join(', ')}`);
-  let faults = 0;
+/** The quick form: the configuration and what it refers to. Answers whether all is well. */
+const checkSurroundings = async (paths: readonly string[], { config, warnings, notActedOn }: LoadedConfig, io: Io): Promise<boolean> => {
+  io.print(`ok     Configuration: ${paths.join(', ')} for ${config.server_name}`);
+  for (const warning of warnings) io.print(`note   Configuration: ${warning}`);
+  if (notActedOn.length > 0) io.print(`note   Configuration: without effect as yet: ${notActedOn.join(', ')}`);
+  let isWell = true;
   for (const { name, look } of CHECKS) {
     try {
-      io.print(`ok     ${name}: ${await look(loaded.config)}`);
+      io.print(`ok     ${name}: ${await look(config)}`);
     } catch (error) {
-      faults += 1;
+      isWell = false;
       io.print(`FAULT  ${name}: ${(error as Error).message}`);
     }
   }
-  return faults === 0 ? 0 : 1;
+  return isWell;
+};
+
+const run = async (args: readonly string[], io: Io): Promise<number> => {
+  const { options: given } = readArguments(args, options);
+  const asJson = given.json === true;
+  const wantsRooms = given.all === true || given.room !== undefined;
+  if (given.all === true && given.room !== undefined) throw new UsageError('--all looks at every room: leave --room out');
+  if (asJson && !wantsRooms) throw new UsageError('--json goes with --all or --room');
+  const paths = given['config-path'] ?? [defaultConfigPath(io.cwd)];
+  if (given['config-path'] === undefined && !existsSync(defaultConfigPath(io.cwd)))
+    throw new UsageError('name the configuration with --config-path');
+  // What a program reads is damage and nothing else.
+  const quickIo = asJson ? { ...io, print: io.complain } : io;
+  const loaded = load(paths, quickIo);
+  if (loaded === undefined || !(await checkSurroundings(paths, loaded, quickIo))) return 1;
+  if (!wantsRooms) return 0;
+  const { checkRooms } = await import('#src/cli/doctor-rooms.ts');
+  try {
+    return await checkRooms(loaded.config, { roomIds: given.room, asJson }, io);
+  } catch (error) {
+    if (error instanceof DatabaseError) throw new CommandError(error.message);
+    throw error;
+  }
 };
 
 export const doctor: Command = {
   help: helpText(
     'doctor [OPTIONS]',
-    'Checks the configuration, the signing key, the folders and the database, and says what is wrong. Changes nothing.',
+    'Checks the configuration, the signing key, the folders and the database, and says what is wrong. Changes nothing.\n' +
+      'With --all or --room it re-checks what is stored of rooms, also while the server runs. Ctrl+C ends it at any time.\n' +
+      'Exit codes: 0 all is well, 1 it could not be looked at, 2 wrong use, 3 there is damage in rooms.',
     options,
   ),
   run,

@@ -26,7 +26,10 @@ const WORDS: Readonly<Record<string, Word>> = {
     summary: 'Log a user out of devices.',
     load: async () => (await import('#src/cli/sessions.ts')).dropSessions,
   },
-  doctor: { summary: 'Check the configuration and what it refers to.', load: async () => (await import('#src/cli/doctor.ts')).doctor },
+  doctor: {
+    summary: 'Check the configuration, what it refers to, and what is stored of rooms.',
+    load: async () => (await import('#src/cli/doctor.ts')).doctor,
+  },
   'hash-password': {
     summary: 'Print the hash of a password, as the database holds it.',
     load: async () => (await import('#src/cli/hash-password.ts')).hashPassword,

@@ -42,7 +42,7 @@ const chunksOf = <T>(items: readonly T[]): T[][] =>
   Array.from({ length: Math.ceil(items.length / CHUNK) }, (_, index) => items.slice(index * CHUNK, (index + 1) * CHUNK));
 
 /** The interned strings of a database; `maxCached` of the most recently used are kept in memory. */
-export const createStrings = (database: Database, maxCached = DEFAULT_CACHED): Strings => {
+export const createStrings = (database: Pick<Database, 'read' | 'write'>, maxCached = DEFAULT_CACHED): Strings => {
   const nums = entryCache<string, number>(maxCached);
   const texts = entryCache<number, string>(maxCached);
 

@@ -25,7 +25,7 @@ export { REJECTED, type RoomEvent, type RoomInfo, SOFT_FAILED } from '#src/rooms
 export type { Memberships } from '#src/rooms/graph/memberships.ts';
 export type { HistoryPoint, MembershipChange } from '#src/rooms/graph/read-store.ts';
 export type { NodeId } from '#src/rooms/graph/state-tree/nodes.ts';
-export type { StateEntry, States } from '#src/rooms/graph/states.ts';
+export { createStates, type StateEntry, type States } from '#src/rooms/graph/states.ts';
 export type { MembershipRow, TransactionKey } from '#src/rooms/graph/store.ts';
 export { acquireWriterLease } from '#src/rooms/graph/lease.ts';
 export { scheduleGraphJanitor } from '#src/rooms/graph/janitor.ts';

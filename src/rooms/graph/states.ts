@@ -45,7 +45,7 @@ const bytesOf = (node: Node): number => 120 + node.items.length * 120;
 /** The server part of a member event's key; other types have none. */
 const serverPart = (type: string, stateKey: string): string | undefined => (type === MEMBER ? domainOf(stateKey) : undefined);
 
-export const createStates = (database: Database, strings: Strings): States => {
+export const createStates = (database: Pick<Database, 'read'>, strings: Pick<Strings, 'peekNum' | 'numOf' | 'intern'>): States => {
   const cache = byteCache<string, Node>(MAX_CACHE_BYTES, bytesOf);
 
   const nameOf = (roomNum: number, id: NodeId): string => `${String(roomNum)}/${id}`;

@@ -178,3 +178,12 @@ export const openPostgres = async (options: PostgresOptions, positions: Position
   }
   return { engine: 'postgres', runGroup, ...reads, attach: () => undefined, close };
 };
+
+/** Only the reading half, on two connections: for a program that looks at the database beside the server. */
+export const openPostgresReads = async (config: DatabaseConfig): Promise<Pick<EngineDatabase, 'read' | 'close'>> => {
+  const args = config.args ?? {};
+  const pool = new pg.Pool({ ...(await settleTls(clientConfig(args, 'doctor'), args)), max: 2 });
+  pool.on('error', () => undefined);
+  pool.on('connect', (client) => client.on('error', () => undefined));
+  return { read: createReads(pool, createStatements()).read, close: async () => pool.end() };
+};

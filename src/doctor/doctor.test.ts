@@ -1,0 +1,118 @@
+import assert from 'node:assert/strict';
+import { systemClock } from '#src/platform/clock.ts';
+import { openReadOnly } from '#src/platform/database/read-only.ts';
+import { createStrings } from '#src/platform/database/strings.ts';
+import { type Sql, sql } from '#src/platform/database/sql.ts';
+import type { Database } from '#src/platform/database/types.ts';
+import { systemRandom } from '#src/platform/random.ts';
+import { signingKeyFromSeed } from '#src/protocol/signatures.ts';
+import { createDoctor, type Finding } from '#src/doctor/index.ts';
+import { createRoomGraph } from '#src/rooms/graph/index.ts';
+import { type Open, silent, withBothDatabases } from '#test/support/databases.ts';
+
+const SERVER = 'one.example';
+const ALICE = '@alice:one.example';
+const BOB = '@bob:one.example';
+const signingKey = signingKeyFromSeed('ed25519:a_test', Buffer.alloc(32, 1));
+
+/** A room with people, messages, a redaction and a ban; and its numbers. */
+const fill = async (database: Database, version = '11'): Promise<{ num: number; roomId: string; last: number }> => {
+  const strings = createStrings(database);
+  const tools = { database, strings, clock: systemClock, random: systemRandom, serverName: SERVER, signingKey, soleWriter: true };
+  const graph = await createRoomGraph(tools);
+  const create = { sender: ALICE, type: 'm.room.create', stateKey: '', content: version === '10' ? { creator: ALICE } : {} };
+  const member = (sender: string, userId: string, membership: string) => ({
+    sender,
+    type: 'm.room.member',
+    stateKey: userId,
+    content: { membership },
+  });
+  const message = (body: string) => ({ sender: BOB, type: 'm.room.message', content: { body, msgtype: 'm.text' } });
+  const { room } = await graph.createRoom(version, create, async (draft) => {
+    await draft.append(member(ALICE, ALICE, 'join'));
+    const users = version === '12' ? {} : { [ALICE]: 100 };
+    await draft.append({ sender: ALICE, type: 'm.room.power_levels', stateKey: '', content: { users } });
+    await draft.append({ sender: ALICE, type: 'm.room.join_rules', stateKey: '', content: { join_rule: 'public' } });
+  });
+  const last = await graph.write(room, async (draft) => {
+    await draft.append(member(BOB, BOB, 'join'));
+    const said = await draft.append(message('one'));
+    await draft.append(message('two'));
+    await draft.append({ sender: BOB, type: 'm.room.redaction', content: {}, redacts: said.eventId });
+    await draft.append(member(ALICE, BOB, 'ban'));
+    return draft.append({ sender: ALICE, type: 'm.room.message', content: { body: 'three', msgtype: 'm.text' } });
+  });
+  return { num: room.num, roomId: room.roomId, last: last.num };
+};
+
+const examine = async (open: Open): Promise<Finding[]> => {
+  const database = await openReadOnly({ config: open.config, clock: systemClock, logger: silent });
+  const findings: Finding[] = [];
+  try {
+    const doctor = createDoctor({ database, own: { serverName: SERVER, keys: [signingKey] } });
+    await doctor.all({ report: (finding) => findings.push(finding), onProgress: () => undefined });
+    return findings;
+  } finally {
+    await database.close();
+  }
+};
+
+for (const version of ['10', '11', '12']) {
+  withBothDatabases(`a healthy room of version ${version} gives no finding, also beside a running server`, async (_t, open) => {
+    await fill(await open(), version);
+    assert.deepEqual(await examine(open), []);
+  });
+}
+
+/** What is done to the database, and the kinds of damage that are named for it. */
+const DAMAGE: readonly (readonly [name: string, damage: (room: { num: number; last: number }) => Sql, checks: readonly string[]])[] = [
+  [
+    'changed content',
+    ({ last }) => sql`UPDATE events SET json = REPLACE(json, 'three', 'threw') WHERE event_num = ${last}`,
+    ['content-hash'],
+  ],
+  [
+    'a changed sender',
+    ({ last }) => sql`UPDATE events SET json = REPLACE(json, '@alice', '@carol') WHERE event_num = ${last}`,
+    ['event-id'],
+  ],
+  ['text that is no JSON', ({ last }) => sql`UPDATE events SET json = 'rubbish' WHERE event_num = ${last}`, ['event-text']],
+  ['text with spaces', ({ last }) => sql`UPDATE events SET json = REPLACE(json, '":', '": ') WHERE event_num = ${last}`, ['event-text']],
+  [
+    'no signature',
+    ({ last }) => sql`UPDATE events SET json = REPLACE(json, 'ed25519:a_test', 'ed25518:a_test') WHERE event_num = ${last}`,
+    ['signature'],
+  ],
+  ['a wrong column', ({ last }) => sql`UPDATE events SET depth = 1 WHERE event_num = ${last}`, ['event-columns']],
+  ['an accepted event marked rejected', ({ last }) => sql`UPDATE events SET facts = 1 WHERE event_num = ${last}`, ['auth-decision']],
+  [
+    'wrong extremities',
+    ({ num, last }) => sql`UPDATE room_heads SET forward_extremities = ${`[${last - 1}]`} WHERE room_num = ${num}`,
+    ['extremities'],
+  ],
+  ['no head', ({ num }) => sql`DELETE FROM room_heads WHERE room_num = ${num}`, ['extremities', 'memberships']],
+  [
+    'a wrong membership',
+    ({ num }) => sql`UPDATE memberships SET membership = 'join' WHERE room_num = ${num} AND membership = 'ban'`,
+    ['memberships'],
+  ],
+  ['a lost membership', ({ num }) => sql`DELETE FROM memberships WHERE room_num = ${num} AND membership = 'ban'`, ['memberships']],
+  ['lost auth edges', ({ last }) => sql`DELETE FROM event_auth WHERE event_num = ${last - 1}`, ['auth-edges']],
+  [
+    'rows of no room',
+    () => sql`INSERT INTO room_heads (room_num, forward_extremities, current_root) VALUES (99999, '[]', '')`,
+    ['orphans'],
+  ],
+  ['numbers that were not given', () => sql`UPDATE stream_positions SET position = 1 WHERE stream = 'events'`, ['numbering']],
+];
+
+for (const [name, damage, checks] of DAMAGE) {
+  withBothDatabases(`doctor names ${name}, and nothing else`, async (_t, open) => {
+    const database = await open();
+    const room = await fill(database);
+    await database.write('damage', async (tx) => tx.run(damage(room)));
+    const findings = await examine(open);
+    assert.deepEqual([...new Set(findings.map(({ check }) => check))], checks, JSON.stringify(findings));
+    for (const { sentence } of findings) assert.match(sentence, /^[A-Z].*\.$/u);
+  });
+}

@@ -1,0 +1,112 @@
+import { authStateOf, checkAuth, checkAuthEvents, stateNeededFor } from '#src/protocol/auth-rules/index.ts';
+import { authEventIds, type ParsedEvent, parseStoredPdu, prevEventIds } from '#src/protocol/events.ts';
+import type { RoomVersion } from '#src/protocol/room-versions.ts';
+import type { ReadOnlyDatabase } from '#src/platform/database/read-only.ts';
+import { REJECTED, type States } from '#src/rooms/graph/index.ts';
+import type { Report } from '#src/doctor/finding.ts';
+import { type CitedRow, type EventRow, eventsByNum, type RoomRow } from '#src/doctor/views.ts';
+
+/** An event of a page with all that it cites, as far as that is here. */
+export interface Placed {
+  readonly row: EventRow;
+  readonly parsed: ParsedEvent;
+  readonly cited: ReadonlyMap<string, CitedRow>;
+  /** What the table of auth events has for it. */
+  readonly edges: readonly number[];
+}
+
+/** What the checks of a room's graph look into. */
+export interface GraphTools {
+  readonly database: ReadOnlyDatabase;
+  readonly states: States;
+  readonly room: RoomRow;
+  readonly version: RoomVersion;
+  readonly report: Report;
+}
+
+/** One that cites so many may leave other ends of the room uncited: then the state before it is not that of what it cites alone. */
+const MAX_CITED = 10;
+
+type Say = (check: string, sentence: string) => void;
+
+/** The events that the event follows and cites are here, in this room, and the table of auth events has them. */
+const checkCited = ({ room }: GraphTools, { row, parsed, cited, edges }: Placed, say: Say): void => {
+  // An outlier's surroundings need not be here.
+  const prev = row.state_root === null ? [] : prevEventIds(parsed.pdu);
+  for (const eventId of prev)
+    if (cited.get(eventId)?.room_num !== room.room_num) say('prev-events', `It follows ${eventId}, which is not here.`);
+  const auth = authEventIds(parsed.pdu).map((eventId) => cited.get(eventId));
+  if (row.state_root !== null && auth.includes(undefined)) say('auth-events', 'An event that it cites as auth event is not here.');
+  if (row.state_key_num === null) return;
+  const expected = [...new Set(auth.flatMap((event) => event?.event_num ?? []))].sort((a, b) => a - b);
+  if (expected.join() !== edges.toSorted((a, b) => a - b).join())
+    say('auth-edges', 'The table of auth events does not agree with the event. State of forks may be resolved wrongly.');
+};
+
+/** The state after the event is the state before it and, if it is an accepted state event, itself. */
+const checkState = async ({ room, states }: GraphTools, { row, parsed }: Placed, before: string, say: Say): Promise<void> => {
+  const changed = await states.diff(room.room_num, before, row.state_root ?? '');
+  const changes = parsed.pdu.state_key !== undefined && (row.facts & REJECTED) === 0;
+  const key = changes ? await states.keyOf(parsed.pdu.type, parsed.pdu.state_key ?? '') : undefined;
+  const [only] = changed;
+  const fits = changes
+    ? changed.length === 1 && only?.after === row.event_num && only.key.stateKey === key?.stateKey && only.key.type === key.type
+    : changed.length === 0;
+  if (!fits) say('state', 'The stored state after the event does not follow from the state before it.');
+};
+
+/** The authorisation rules decide now as they decided when the event came. */
+const checkDecision = async (
+  { database, states, room, version }: GraphTools,
+  { row, parsed, cited }: Placed,
+  before: string,
+  say: Say,
+): Promise<void> => {
+  const found = authEventIds(parsed.pdu).map((eventId) => cited.get(eventId));
+  if (found.includes(undefined)) return;
+  const auth = (found as CitedRow[]).map((event) => ({
+    eventId: event.event_id,
+    roomId: room.room_id,
+    pdu: parseStoredPdu(event.json),
+    rejected: (event.facts & REJECTED) !== 0,
+  }));
+  const keys = await Promise.all(
+    stateNeededFor(parsed.pdu, version).map(async ([type, stateKey]) => states.get(room.room_num, before, type, stateKey)),
+  );
+  const nums = keys.filter((num) => num !== undefined);
+  const rows = await database.read('state before', async (reader) => eventsByNum(reader, nums));
+  const state = rows.map((event) => ({ eventId: event.event_id, pdu: parseStoredPdu(event.json) }));
+  const create = state.filter(({ pdu }) => pdu.type === 'm.room.create');
+  const verdicts = [
+    checkAuthEvents(parsed, auth, version),
+    checkAuth(parsed.pdu, authStateOf([...create, ...auth]), version),
+    checkAuth(parsed.pdu, authStateOf(state), version),
+  ];
+  const refused = verdicts.find((verdict) => !verdict.allowed);
+  const isRejected = (row.facts & REJECTED) !== 0;
+  if (refused?.allowed === false && !isRejected)
+    say('auth-decision', `It counts as accepted, but the rules refuse it (rule ${refused.rule}: ${refused.reason}).`);
+  if (refused === undefined && isRejected && parsed.rejection === undefined)
+    say('auth-decision', 'It counts as rejected, but the rules accept it.');
+};
+
+/**
+ * Looks at an event in the graph: what it cites, the state after it, and whether it is rightly accepted or rejected. Where it joins branches whose states differ,
+ * the state before it is not computed again, and only what it cites is looked at.
+ */
+export const checkInGraph = async (tools: GraphTools, placed: Placed): Promise<void> => {
+  const { room, report } = tools;
+  const say: Say = (check, sentence) => report({ check, roomId: room.room_id, eventId: placed.row.event_id, sentence });
+  checkCited(tools, placed, say);
+  if (placed.row.state_root === null) return;
+  const prev = prevEventIds(placed.parsed.pdu);
+  const roots = new Set(prev.map((eventId) => placed.cited.get(eventId)?.state_root));
+  const [before = ''] = roots;
+  if (roots.size > 1 || prev.length >= MAX_CITED || before === null || (roots.size === 1 && roots.has(undefined))) return;
+  try {
+    await checkState(tools, placed, before, say);
+    await checkDecision(tools, placed, before, say);
+  } catch (error) {
+    say('state', `The state at the event cannot be read: ${(error as Error).message}.`);
+  }
+};

@@ -1,0 +1,115 @@
+import { sql } from '#src/platform/database/sql.ts';
+import type { Reader } from '#src/platform/database/types.ts';
+
+/** Read-only SQL over the tables of rooms: `rooms`, `room_heads`, `events`, `event_auth`, `state_nodes`, `memberships`, and what hangs on rooms. */
+
+export interface RoomRow {
+  readonly room_num: number;
+  readonly room_id: string;
+  readonly room_version: string;
+}
+
+export interface EventRow {
+  readonly event_num: number;
+  readonly event_id: string;
+  readonly type_num: number;
+  readonly sender_num: number;
+  readonly state_key_num: number | null;
+  readonly depth: number;
+  readonly stream_position: number | null;
+  readonly state_root: string | null;
+  readonly facts: number;
+  readonly redacted_by: number | null;
+  readonly origin_server_ts: number;
+  readonly json: string;
+}
+
+export const roomsAfter = async (reader: Reader, after: number, limit: number): Promise<RoomRow[]> =>
+  reader.all(sql`SELECT room_num, room_id, room_version FROM rooms WHERE room_num > ${after} ORDER BY room_num LIMIT ${limit}`);
+
+export const roomById = async (reader: Reader, roomId: string): Promise<RoomRow | undefined> =>
+  reader.one(sql`SELECT room_num, room_id, room_version FROM rooms WHERE room_id = ${roomId}`);
+
+/** A room's events that have a place in the timeline, by position. */
+export const placedEvents = async (reader: Reader, roomNum: number, after: number, limit: number): Promise<EventRow[]> =>
+  reader.all(sql`SELECT * FROM events WHERE room_num = ${roomNum} AND stream_position > ${after} ORDER BY stream_position LIMIT ${limit}`);
+
+/** A room's events that have none: rejected, soft-failed, outliers. */
+export const unplacedEvents = async (reader: Reader, roomNum: number, after: number, limit: number): Promise<EventRow[]> =>
+  reader.all(
+    sql`SELECT * FROM events WHERE room_num = ${roomNum} AND stream_position IS NULL AND event_num > ${after}
+        ORDER BY event_num LIMIT ${limit}`,
+  );
+
+/** What other events are asked for: where they are, and what became of them. */
+export interface CitedRow {
+  readonly event_num: number;
+  readonly event_id: string;
+  readonly room_num: number;
+  readonly state_root: string | null;
+  readonly facts: number;
+  readonly json: string;
+}
+
+export const eventsById = async (reader: Reader, eventIds: readonly string[]): Promise<CitedRow[]> =>
+  reader.all(sql`SELECT event_num, event_id, room_num, state_root, facts, json FROM events WHERE event_id ${sql.in(eventIds)}`);
+
+export const eventsByNum = async (reader: Reader, nums: readonly number[]): Promise<CitedRow[]> =>
+  reader.all(sql`SELECT event_num, event_id, room_num, state_root, facts, json FROM events WHERE event_num ${sql.in(nums)}`);
+
+export const authEdges = async (reader: Reader, nums: readonly number[]): Promise<{ event_num: number; auth_num: number }[]> =>
+  reader.all(sql`SELECT event_num, auth_num FROM event_auth WHERE event_num ${sql.in(nums)}`);
+
+export const headRow = async (
+  reader: Reader,
+  roomNum: number,
+): Promise<{ forward_extremities: string; current_root: string } | undefined> =>
+  reader.one(sql`SELECT forward_extremities, current_root FROM room_heads WHERE room_num = ${roomNum}`);
+
+export const nodesAfter = async (
+  reader: Reader,
+  roomNum: number,
+  after: string,
+  limit: number,
+): Promise<{ node_id: string; data: Uint8Array }[]> =>
+  reader.all(sql`SELECT node_id, data FROM state_nodes WHERE room_num = ${roomNum} AND node_id > ${after} ORDER BY node_id LIMIT ${limit}`);
+
+export const membershipsAfter = async (
+  reader: Reader,
+  roomNum: number,
+  after: number,
+  limit: number,
+): Promise<{ user_num: number; membership: string; event_num: number }[]> =>
+  reader.all(
+    sql`SELECT user_num, membership, event_num FROM memberships WHERE room_num = ${roomNum} AND user_num > ${after} ORDER BY user_num LIMIT ${limit}`,
+  );
+
+/** The next room number in each table that hangs on rooms: one step of an index, however many rows a room has. */
+export const ROOM_TABLES = {
+  events: (after: number) => sql`SELECT MIN(room_num) AS room_num FROM events WHERE room_num > ${after}`,
+  room_heads: (after: number) => sql`SELECT MIN(room_num) AS room_num FROM room_heads WHERE room_num > ${after}`,
+  state_nodes: (after: number) => sql`SELECT MIN(room_num) AS room_num FROM state_nodes WHERE room_num > ${after}`,
+  memberships: (after: number) => sql`SELECT MIN(room_num) AS room_num FROM memberships WHERE room_num > ${after}`,
+  room_state_history: (after: number) => sql`SELECT MIN(room_num) AS room_num FROM room_state_history WHERE room_num > ${after}`,
+  receipts: (after: number) => sql`SELECT MIN(room_num) AS room_num FROM receipts WHERE room_num > ${after}`,
+  push_members: (after: number) => sql`SELECT MIN(room_num) AS room_num FROM push_members WHERE room_num > ${after}`,
+  push_counts: (after: number) => sql`SELECT MIN(room_num) AS room_num FROM push_counts WHERE room_num > ${after}`,
+} as const;
+
+export const hasRoom = async (reader: Reader, roomNum: number): Promise<boolean> =>
+  (await reader.one(sql`SELECT room_num FROM rooms WHERE room_num = ${roomNum}`)) !== undefined;
+
+/** How far the numbers in use have come, and how far they were given out. */
+export const numbering = async (reader: Reader): Promise<readonly { name: string; used: number; given: number }[]> => {
+  const given = await reader.all<{ stream: string; position: number }>(
+    sql`SELECT stream, MAX(position) AS position FROM stream_positions GROUP BY stream`,
+  );
+  const last = async (query: ReturnType<typeof sql>): Promise<number> => (await reader.one<{ last: number | null }>(query))?.last ?? 0;
+  const used = [
+    ['events', await last(sql`SELECT MAX(stream_position) AS last FROM events`)],
+    ['event_numbers', await last(sql`SELECT MAX(event_num) AS last FROM events`)],
+    ['room_numbers', await last(sql`SELECT MAX(room_num) AS last FROM rooms`)],
+  ] as const;
+  const positions = new Map(given.map(({ stream, position }) => [stream, position]));
+  return used.map(([name, number]) => ({ name, used: number, given: positions.get(name) ?? 0 }));
+};
