@@ -28,7 +28,7 @@ import { createDirectory, createPublicRooms, directoryRoutes, publicRoomsRoutes 
 import { createHistory } from '#src/rooms/history/index.ts';
 import { createLeaveRooms, createMembership, createProfileChanges, membershipRoutes } from '#src/rooms/membership/index.ts';
 import { createMessaging, messagingRoutes } from '#src/rooms/messaging/index.ts';
-import { acquireWriterLease, createRoomGraph, scheduleGraphJanitor } from '#src/rooms/graph/index.ts';
+import { acquireWriterLease, createRoomGraph, ownServerKeys, scheduleGraphJanitor } from '#src/rooms/graph/index.ts';
 import { createTyping, typingRoutes } from '#src/typing/index.ts';
 import { createSync, parseToken } from '#src/sync/index.ts';
 import { clientWellKnown, serverInfoRoutes } from '#src/server-info/index.ts';
@@ -140,7 +140,8 @@ type Users = ReturnType<typeof assembleUsers>;
 /** Rooms and what changes them. */
 const assembleRooms = async (ground: Ground, { access, profiles }: Users) => {
   const { config, database, clock, random, strings, jobs, limiters } = ground;
-  const [ownKey] = readSigningKeys(config);
+  const ownKeys = readSigningKeys(config).map(({ keyId, seed }) => signingKeyFromSeed(keyId, Buffer.from(seed)));
+  const [ownKey] = ownKeys;
   if (ownKey === undefined) throw new ConfigError(['signing_key_path: there is no key in it']);
   const graph = await createRoomGraph({
     database,
@@ -148,7 +149,8 @@ const assembleRooms = async (ground: Ground, { access, profiles }: Users) => {
     clock,
     random,
     serverName: config.server_name,
-    signingKey: signingKeyFromSeed(ownKey.keyId, Buffer.from(ownKey.seed)),
+    signingKey: ownKey,
+    serverKeys: ownServerKeys(config.server_name, ownKeys),
     soleWriter: true,
     forgetsOnLeave: config.forget_rooms_on_leave,
     lease: await acquireWriterLease(database, jobs),

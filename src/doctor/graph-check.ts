@@ -2,7 +2,7 @@ import { authStateOf, checkAuth, checkAuthEvents, stateNeededFor } from '#src/pr
 import { authEventIds, type ParsedEvent, parseStoredPdu, prevEventIds } from '#src/protocol/events.ts';
 import type { RoomVersion } from '#src/protocol/room-versions.ts';
 import type { ReadOnlyDatabase } from '#src/platform/database/read-only.ts';
-import { REJECTED, type States } from '#src/rooms/graph/index.ts';
+import { isRejected, type States, UNVERIFIED } from '#src/rooms/graph/index.ts';
 import type { Report } from '#src/doctor/finding.ts';
 import { type CitedRow, type EventRow, eventsByNum, type RoomRow } from '#src/doctor/views.ts';
 
@@ -13,6 +13,8 @@ export interface Placed {
   readonly cited: ReadonlyMap<string, CitedRow>;
   /** What the table of auth events has for it. */
   readonly edges: readonly number[];
+  /** What it cites and is known not to be here. */
+  readonly missing: ReadonlySet<string>;
 }
 
 /** What the checks of a room's graph look into. */
@@ -30,13 +32,16 @@ const MAX_CITED = 10;
 type Say = (check: string, sentence: string) => void;
 
 /** The events that the event follows and cites are here, in this room, and the table of auth events has them. */
-const checkCited = ({ room }: GraphTools, { row, parsed, cited, edges }: Placed, say: Say): void => {
+const checkCited = ({ room }: GraphTools, { row, parsed, cited, edges, missing }: Placed, say: Say): void => {
   // An outlier's surroundings need not be here.
   const prev = row.state_root === null ? [] : prevEventIds(parsed.pdu);
   for (const eventId of prev)
-    if (cited.get(eventId)?.room_num !== room.room_num) say('prev-events', `It follows ${eventId}, which is not here.`);
-  const auth = authEventIds(parsed.pdu).map((eventId) => cited.get(eventId));
-  if (row.state_root !== null && auth.includes(undefined)) say('auth-events', 'An event that it cites as auth event is not here.');
+    if (cited.get(eventId)?.room_num !== room.room_num && !missing.has(eventId))
+      say('prev-events', `It follows ${eventId}, which is not here.`);
+  const authIds = authEventIds(parsed.pdu);
+  const auth = authIds.map((eventId) => cited.get(eventId));
+  if (row.state_root !== null && authIds.some((eventId) => !cited.has(eventId) && !missing.has(eventId)))
+    say('auth-events', 'An event that it cites as auth event is not here.');
   if (row.state_key_num === null) return;
   const expected = [...new Set(auth.flatMap((event) => event?.event_num ?? []))].sort((a, b) => a - b);
   if (expected.join() !== edges.toSorted((a, b) => a - b).join())
@@ -46,7 +51,7 @@ const checkCited = ({ room }: GraphTools, { row, parsed, cited, edges }: Placed,
 /** The state after the event is the state before it and, if it is an accepted state event, itself. */
 const checkState = async ({ room, states }: GraphTools, { row, parsed }: Placed, before: string, say: Say): Promise<void> => {
   const changed = await states.diff(room.room_num, before, row.state_root ?? '');
-  const changes = parsed.pdu.state_key !== undefined && (row.facts & REJECTED) === 0;
+  const changes = parsed.pdu.state_key !== undefined && !isRejected(row);
   const key = changes ? await states.keyOf(parsed.pdu.type, parsed.pdu.state_key ?? '') : undefined;
   const [only] = changed;
   const fits = changes
@@ -68,7 +73,7 @@ const checkDecision = async (
     eventId: event.event_id,
     roomId: room.room_id,
     pdu: parseStoredPdu(event.json),
-    rejected: (event.facts & REJECTED) !== 0,
+    rejected: isRejected(event),
   }));
   const keys = await Promise.all(
     stateNeededFor(parsed.pdu, version).map(async ([type, stateKey]) => states.get(room.room_num, before, type, stateKey)),
@@ -83,10 +88,9 @@ const checkDecision = async (
     checkAuth(parsed.pdu, authStateOf(state), version),
   ];
   const refused = verdicts.find((verdict) => !verdict.allowed);
-  const isRejected = (row.facts & REJECTED) !== 0;
-  if (refused?.allowed === false && !isRejected)
+  if (refused?.allowed === false && !isRejected(row))
     say('auth-decision', `It counts as accepted, but the rules refuse it (rule ${refused.rule}: ${refused.reason}).`);
-  if (refused === undefined && isRejected && parsed.rejection === undefined)
+  if (refused === undefined && isRejected(row) && parsed.rejection === undefined && (row.facts & UNVERIFIED) === 0)
     say('auth-decision', 'It counts as rejected, but the rules accept it.');
 };
 

@@ -4,6 +4,7 @@ import { type RoomVersion, roomVersion } from '#src/protocol/room-versions.ts';
 import type { Strings } from '#src/platform/database/strings.ts';
 import type { Reader } from '#src/platform/database/types.ts';
 import { checkEvent, type OwnServer } from '#src/doctor/event-check.ts';
+import { isAccepted } from '#src/rooms/graph/index.ts';
 import type { Report } from '#src/doctor/finding.ts';
 import { checkInGraph, type GraphTools, type Placed } from '#src/doctor/graph-check.ts';
 import {
@@ -13,6 +14,7 @@ import {
   eventsByNum,
   headRow,
   membershipsAfter,
+  missingEvents,
   nodesAfter,
   placedEvents,
   type RoomRow,
@@ -33,6 +35,8 @@ export interface RoomCheckTools extends Omit<GraphTools, 'room' | 'version'> {
 /** The loose ends of the graph so far: events upon which nothing stands that counts. */
 interface Ends {
   readonly open: Map<string, number>;
+  /** Events that were followed before they were met. */
+  readonly followed: Set<string>;
   newest: number | undefined;
   /** False once an event could not be read: what it followed is not known, so neither are the ends. */
   isKnown: boolean;
@@ -47,7 +51,7 @@ const checkPage = async (tools: RoomCheckTools, graph: GraphTools, rows: readonl
   });
   if (known.length < rows.length) ends.isKnown = false;
   const ids = [...new Set(known.flatMap(({ parsed: { pdu } }) => [...prevEventIds(pdu), ...authEventIds(pdu)]))];
-  const { cited, edges } = await tools.database.read('cited events', async (reader) => ({
+  const { cited, edges, missing } = await tools.database.read('cited events', async (reader) => ({
     cited: new Map((await eventsById(reader, ids)).map((event) => [event.event_id, event])),
     edges: Map.groupBy(
       await authEdges(
@@ -56,14 +60,32 @@ const checkPage = async (tools: RoomCheckTools, graph: GraphTools, rows: readonl
       ),
       (edge) => edge.event_num,
     ),
+    missing: Map.groupBy(
+      await missingEvents(
+        reader,
+        graph.room.room_num,
+        rows.map((row) => row.event_num),
+      ),
+      (each) => each.event_num,
+    ),
   }));
   for (const { row, parsed } of known) {
-    const placed: Placed = { row, parsed, cited, edges: (edges.get(row.event_num) ?? []).map((edge) => edge.auth_num) };
+    const placed: Placed = {
+      row,
+      parsed,
+      cited,
+      edges: (edges.get(row.event_num) ?? []).map((edge) => edge.auth_num),
+      missing: new Set(missing.get(row.event_num)?.map((each) => each.missing_event_id)),
+    };
     await checkInGraph(graph, placed);
     if (row.stream_position === null || row.stream_position < 0) continue;
-    for (const eventId of prevEventIds(parsed.pdu)) ends.open.delete(eventId);
+    const counts = isAccepted(row);
+    // One that was accepted at first and no longer is may be an end or leave the ends to what it followed.
+    if (counts) for (const eventId of prevEventIds(parsed.pdu)) if (!ends.open.delete(eventId)) ends.followed.add(eventId);
+    // What was judged again took its place only after others had followed it.
+    if (ends.followed.has(row.event_id)) continue;
     ends.open.set(row.event_id, row.event_num);
-    ends.newest = row.event_num;
+    ends.newest = counts ? row.event_num : undefined;
   }
   tools.onProgress(rows.length);
 };
@@ -140,7 +162,9 @@ const checkMemberships = async (tools: RoomCheckTools, room: RoomRow, attempt = 
     for (const row of rows) {
       const num = expected.get(row.user_num);
       expected.delete(row.user_num);
-      if (num !== row.event_num || contents.get(num)?.membership !== row.membership) wrong += 1;
+      // Whom state resolution has taken out of the state has left.
+      if (num === undefined ? row.membership !== 'leave' : num !== row.event_num || contents.get(num)?.membership !== row.membership)
+        wrong += 1;
     }
     if (rows.length < PAGE) break;
     after = rows.at(-1)?.user_num ?? after;
@@ -186,7 +210,7 @@ export const checkRoom = async (tools: RoomCheckTools, room: RoomRow): Promise<v
   const version = versionOf(room, tools.report);
   if (version === undefined) return;
   const graph: GraphTools = { ...tools, room, version };
-  const ends: Ends = { open: new Map(), newest: undefined, isKnown: true };
+  const ends: Ends = { open: new Map(), followed: new Set(), newest: undefined, isKnown: true };
   const head = await checkEvents(tools, graph, ends);
   await checkUnplaced(tools, graph, ends);
   await checkHead(tools, room, ends, head);

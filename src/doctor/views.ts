@@ -60,6 +60,14 @@ export const eventsByNum = async (reader: Reader, nums: readonly number[]): Prom
 export const authEdges = async (reader: Reader, nums: readonly number[]): Promise<{ event_num: number; auth_num: number }[]> =>
   reader.all(sql`SELECT event_num, auth_num FROM event_auth WHERE event_num ${sql.in(nums)}`);
 
+/** What some of a room's events cite and is known not to be here. */
+export const missingEvents = async (
+  reader: Reader,
+  roomNum: number,
+  nums: readonly number[],
+): Promise<{ event_num: number; missing_event_id: string }[]> =>
+  reader.all(sql`SELECT event_num, missing_event_id FROM missing_events WHERE room_num = ${roomNum} AND event_num ${sql.in(nums)}`);
+
 export const headRow = async (
   reader: Reader,
   roomNum: number,
@@ -87,6 +95,7 @@ export const membershipsAfter = async (
 /** The next room number in each table that hangs on rooms: one step of an index, however many rows a room has. */
 export const ROOM_TABLES = {
   events: (after: number) => sql`SELECT MIN(room_num) AS room_num FROM events WHERE room_num > ${after}`,
+  missing_events: (after: number) => sql`SELECT MIN(room_num) AS room_num FROM missing_events WHERE room_num > ${after}`,
   room_heads: (after: number) => sql`SELECT MIN(room_num) AS room_num FROM room_heads WHERE room_num > ${after}`,
   state_nodes: (after: number) => sql`SELECT MIN(room_num) AS room_num FROM state_nodes WHERE room_num > ${after}`,
   memberships: (after: number) => sql`SELECT MIN(room_num) AS room_num FROM memberships WHERE room_num > ${after}`,

@@ -96,7 +96,7 @@ const difference = (conflicts: readonly Conflict[], state: PartialState, unconfl
 /**
  * Resolves state sets by the room version's algorithm (room versions 1, 2 and 12, State resolution). Answers the keys that the resolved
  * state has beside the unconflicted ones: each conflict's, and those of the auth difference that no state set had.
- * Throws `Error` when an event of the full conflicted set cannot be loaded.
+ * Events of the auth difference and the subgraph that cannot be loaded are left out. Throws `Error` when a conflicting event cannot.
  */
 export const resolveState = async (sets: StateSets): Promise<ResolvedKey[]> => {
   const { version } = sets;
@@ -105,8 +105,10 @@ export const resolveState = async (sets: StateSets): Promise<ResolvedKey[]> => {
   const isVersion1 = version.stateResolution === 'v1';
   const authDifference = isVersion1 ? [] : sets.authDifference;
   const subgraph = version.stateResolution === 'v2.1' ? sets.conflictedSubgraph : [];
-  const fullConflicted = new Set([...sets.conflicts.flatMap(({ eventIds }) => eventIds), ...authDifference, ...subgraph]);
-  await events.load(fullConflicted);
+  const conflicting = sets.conflicts.flatMap(({ eventIds }) => eventIds);
+  const between = [...authDifference, ...subgraph];
+  await events.load([...conflicting, ...between]);
+  const fullConflicted = new Set([...conflicting, ...between.filter((eventId) => events.get(eventId) !== undefined)]);
   const conflicted = [...fullConflicted].map((eventId) => events.need(eventId));
   const unconflicted = await readUnconflicted(sets, touchedKeys(conflicted, version));
   await events.load([...conflicted.flatMap((event) => authorisingEventIds(event, version)), ...unconflicted.values()]);

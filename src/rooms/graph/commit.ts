@@ -4,10 +4,12 @@ import type { Drafted, DraftWork, Head } from '#src/rooms/graph/draft.ts';
 import type { RoomEvent, RoomInfo } from '#src/rooms/graph/events.ts';
 import type { NodeId } from '#src/rooms/graph/state-tree/nodes.ts';
 import {
+  deleteMissing,
   deletePendingRedactions,
   insertAuthEdges,
   insertEvent,
   insertMembershipChange,
+  insertMissing,
   insertPendingRedaction,
   insertRoom,
   insertStateHistory,
@@ -17,6 +19,8 @@ import {
   putHead,
   putMembership,
   putNodes,
+  replaceEvent,
+  reviseEvent,
 } from '#src/rooms/graph/store.ts';
 
 /** The stream whose positions are the places of events in the timeline. */
@@ -36,16 +40,23 @@ export interface Batch {
 export interface Committed {
   /** The events of the batch, with their positions. */
   readonly events: readonly RoomEvent[];
-  /** Events that were there before and now are redacted. */
-  readonly redacted: readonly RoomEvent[];
+  /** Those that have just taken their places in the timeline. */
+  readonly live: readonly RoomEvent[];
+  /** Events that were there before and are not as they were: they were redacted, or judged again. */
+  readonly changed: readonly RoomEvent[];
   /** Memberships as they are now, for those users whose membership changed; the last word on each. */
   readonly memberships: readonly MembershipRow[];
   readonly head: Head;
 }
 
-const place = (drafted: readonly Drafted[], first: number): RoomEvent[] => {
+/** The events as they will be: in their places, and as later steps of the batch have judged them. */
+const place = ({ drafted, revised }: DraftWork, first: number): RoomEvent[] => {
+  const again = new Map(revised.map((event) => [event.num, event]));
   let position = first;
-  return drafted.map(({ event, inTimeline }) => (inTimeline ? { ...event, position: position++ } : event));
+  return drafted.map(({ event, inTimeline }) => {
+    const { facts, fault, stateRoot } = again.get(event.num) ?? event;
+    return { ...event, facts, fault, stateRoot, ...(inTimeline ? { position: position++ } : {}) };
+  });
 };
 
 /** Memberships that a drafted event's state changes touch. */
@@ -57,18 +68,22 @@ const writeEvent = async (
   drafted: Drafted,
   event: RoomEvent,
   memberships: readonly MembershipRow[],
+  position: number | undefined,
 ): Promise<void> => {
-  insertEvent(tx, event);
+  if (drafted.replaces) replaceEvent(tx, event);
+  else insertEvent(tx, event);
   insertAuthEdges(tx, event.num, drafted.authNums);
   putNodes(tx, batch.room.num, drafted.nodes);
   for (const row of memberships) {
     putMembership(tx, row);
-    if (row.isLocal && event.position !== undefined) insertMembershipChange(tx, row, event.position);
+    if (row.isLocal && position !== undefined) insertMembershipChange(tx, row, position);
   }
   if (drafted.redacts !== undefined) {
     if ('target' in drafted.redacts) await markRedacted(tx, drafted.redacts.target.num, event.num);
     else insertPendingRedaction(tx, batch.room.num, drafted.redacts.pendingId, event.num);
   }
+  insertMissing(tx, event, drafted.missing);
+  if (drafted.arrives) await deleteMissing(tx, batch.room.num, event.eventId);
   if (drafted.settles) await deletePendingRedactions(tx, batch.room.num, event.eventId);
 };
 
@@ -77,10 +92,13 @@ const writeEvent = async (
  * for a plain message, whatever the size of the room. Runs again after a conflict; answers what the commit made, to be used only once it is durable.
  */
 export const writeBatch = async (tx: Transaction, batch: Batch, membershipsOf: MembershipsOf, clock: Clock): Promise<Committed> => {
-  const { drafted, sent, alongside, head } = batch.work;
-  const live = drafted.filter((each) => each.inTimeline).length;
-  const first = live === 0 ? 0 : await tx.nextPositions(EVENTS_STREAM, live);
-  const events = place(drafted, first);
+  const { drafted, revised, sent, alongside, head } = batch.work;
+  const live = drafted.filter((each) => each.inTimeline);
+  // State that changes without an event in the timeline has a place of its own there: from it on clients are told.
+  const isUntold = (live.at(-1)?.currentRoot ?? batch.rootBefore) !== head.view.root;
+  const count = live.length + (isUntold ? 1 : 0);
+  const first = count === 0 ? 0 : await tx.nextPositions(EVENTS_STREAM, count);
+  const events = place(batch.work, first);
   if (batch.isNew) insertRoom(tx, batch.room, clock.now());
   let root = batch.rootBefore;
   const memberships = new Map<number, MembershipRow>();
@@ -88,22 +106,31 @@ export const writeBatch = async (tx: Transaction, batch: Batch, membershipsOf: M
     const event = events[index] as RoomEvent;
     const rows = membershipsOf(each);
     for (const row of rows) memberships.set(row.userNum, row);
-    await writeEvent(tx, batch, each, event, rows);
-    if (each.currentRoot !== root && event.position !== undefined) insertStateHistory(tx, batch.room.num, event.position, each.currentRoot);
+    const position = each.inTimeline ? event.position : isUntold ? first + live.length : undefined;
+    await writeEvent(tx, batch, each, event, rows, position);
+    if (each.currentRoot !== root && position !== undefined) insertStateHistory(tx, batch.room.num, position, each.currentRoot);
     root = each.currentRoot;
   }
+  for (const event of revised) await reviseEvent(tx, event);
   for (const { key, event } of sent) insertTransaction(tx, key, batch.room.num, event.num, clock.now());
   for (const body of alongside) await body(tx);
   if (drafted.length > 0) putHead(tx, batch.room.num, { extremities: head.extremities.map((event) => event.num), root: head.view.root });
-  const byNum = new Map(events.map((event) => [event.num, event]));
-  const redacted: RoomEvent[] = [];
+  const byNum = new Map([...revised, ...events].map((event) => [event.num, event]));
+  const changedNums = new Set(revised.map((event) => event.num));
   for (const [index, each] of drafted.entries()) {
     if (each.redacts === undefined || !('target' in each.redacts)) continue;
     const target = byNum.get(each.redacts.target.num) ?? each.redacts.target;
     if (target.redactedBy !== undefined) continue;
     const changed = { ...target, redactedBy: (events[index] as RoomEvent).num };
     byNum.set(changed.num, changed);
-    redacted.push(changed);
+    changedNums.add(changed.num);
   }
-  return { events: events.map((event) => byNum.get(event.num) as RoomEvent), redacted, memberships: [...memberships.values()], head };
+  const latest = (event: RoomEvent): RoomEvent => byNum.get(event.num) as RoomEvent;
+  return {
+    events: events.map(latest),
+    live: events.filter((_, index) => drafted[index]?.inTimeline === true).map(latest),
+    changed: [...changedNums].flatMap((num) => byNum.get(num) ?? []),
+    memberships: [...memberships.values()],
+    head,
+  };
 };

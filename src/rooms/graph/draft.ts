@@ -1,6 +1,6 @@
 import { authStateOf, authTypesFor, checkAuth, stateKeyText, stateNeededFor } from '#src/protocol/auth-rules/index.ts';
 import { forbidden } from '#src/protocol/errors.ts';
-import { buildPdu, MAX_DEPTH, type ParsedEvent, type Pdu, referencesTo } from '#src/protocol/events.ts';
+import { buildPdu, MAX_DEPTH, type Pdu, referencesTo } from '#src/protocol/events.ts';
 import type { JsonObject } from '#src/protocol/json.ts';
 import type { RoomVersion } from '#src/protocol/room-versions.ts';
 import type { SigningKey } from '#src/protocol/signatures.ts';
@@ -39,11 +39,6 @@ export interface RoomDraft {
   event(eventId: string): Promise<RoomEvent | undefined>;
   /** Adds an event after the forward extremities. Throws `forbidden` with the authorisation rule's reason, and the errors of the event format. */
   append(event: NewEvent): Promise<RoomEvent>;
-  /**
-   * Puts an event that another server made into the graph, its form and signatures having been checked; undefined when it is here already. The event's
-   * `facts` tell what became of it. Throws `MissingEventsError` when it cites what is not here.
-   */
-  receive(parsed: ParsedEvent): Promise<RoomEvent | undefined>;
   /** The event that this transaction made before, if it did. */
   sent(key: TransactionKey): Promise<RoomEvent | undefined>;
   /** Writes down which event a client's transaction made. */
@@ -62,9 +57,17 @@ export interface Drafted {
   readonly currentRoot: NodeId;
   readonly changes: readonly StateDifference[];
   readonly redacts: { readonly target: RoomEvent } | { readonly pendingId: string } | undefined;
-  /** Redactions that waited for this event and apply to it. */
+  /** Whether redactions waited for this event. */
   readonly settles: boolean;
+  /** Whether it has a row already, which it takes the place of: it was an outlier, or is judged again. */
+  readonly replaces: boolean;
+  /** Whether others cite it that were here before it. */
+  readonly arrives: boolean;
+  /** What it cites and is not here. */
+  readonly missing: { readonly prev: readonly string[]; readonly auth: readonly string[] };
 }
+
+export const NOTHING_MISSING = { prev: [], auth: [] } as const;
 
 /** Where a room stands: its forward extremities and its current state. */
 export interface Head {
@@ -76,6 +79,8 @@ export interface Head {
 export interface DraftWork {
   head: Head;
   readonly drafted: Drafted[];
+  /** Events in whose judgement or state another's being judged again has changed something. */
+  readonly revised: RoomEvent[];
   readonly sent: { key: TransactionKey; event: RoomEvent }[];
   readonly alongside: ((tx: Transaction) => Promise<void> | void)[];
 }
@@ -211,6 +216,9 @@ export const draftEvent = async (
       changes: applied.changes,
       redacts: undefined,
       settles: false,
+      replaces: false,
+      arrives: false,
+      missing: NOTHING_MISSING,
     },
     head: { extremities: [...left, event], view: applied.view },
   };

@@ -4,6 +4,17 @@ import type { NodeId } from '#src/rooms/graph/state-tree/nodes.ts';
 /** What became of an event, as bits of `facts`; each can be judged again. */
 export const REJECTED = 1;
 export const SOFT_FAILED = 2;
+/** An event policy asked to hold it back. */
+export const HELD = 4;
+/** Its content hash did not match, so that only its redacted form is kept. */
+export const REDUCED = 8;
+/** It is rejected because no key was at hand to check its signatures with. */
+export const UNVERIFIED = 16;
+
+/** Whether an event counts: it is shown to those who may see it, and others may follow it. */
+export const isAccepted = ({ facts }: { readonly facts: number }): boolean => (facts & (REJECTED | SOFT_FAILED | HELD)) === 0;
+
+export const isRejected = ({ facts }: { readonly facts: number }): boolean => (facts & REJECTED) !== 0;
 
 /** An event of a room as this server holds it. Never changed in place: what is learnt later (a redaction) makes a new object. */
 export interface RoomEvent {
@@ -25,7 +36,7 @@ export interface RoomEvent {
   readonly writerNum: number;
   /** The state after the event; undefined for outliers. */
   readonly stateRoot: NodeId | undefined;
-  /** `REJECTED`, `SOFT_FAILED` or 0. */
+  /** `REJECTED`, `SOFT_FAILED`, `HELD`, `REDUCED`, `UNVERIFIED`: the sum of those that apply. */
   readonly facts: number;
   readonly fault: string | undefined;
   /** The number of the redaction that applies to it. */

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { buildPdu, parsePdu } from '#src/protocol/events.ts';
+import { buildPdu } from '#src/protocol/events.ts';
 import type { JsonObject } from '#src/protocol/json.ts';
 import { roomVersion } from '#src/protocol/room-versions.ts';
 import { signingKeyFromSeed } from '#src/protocol/signatures.ts';
@@ -38,6 +38,10 @@ const tools = (database: Database): RoomGraphTools => ({
   serverName: SERVER,
   signingKey,
   soleWriter: true,
+  serverKeys: {
+    find: (server, keyId) =>
+      Promise.resolve([signingKey, theirKey].find((key) => key.keyId === keyId && (key === signingKey) === (server === SERVER))),
+  },
 });
 
 /** Declares a test of a graph on each engine; `reopen` is a restart. */
@@ -125,6 +129,20 @@ withGraph('a refused event and a command that throws leave no trace', async (gra
   );
 });
 
+withGraph('a command that throws leaves nothing to those that share its batch', async (graph) => {
+  const room = await makeRoom(graph);
+  let lost: RoomEvent | undefined;
+  const [first, second] = await Promise.allSettled([
+    graph.write(room, async (draft) => {
+      lost = await draft.append(message(ALICE, 'one'));
+      throw new Error('changed my mind');
+    }),
+    graph.write(room, async (draft) => draft.event((lost as RoomEvent).eventId)),
+  ]);
+  assert.equal(first.status, 'rejected');
+  assert.deepEqual(second, { status: 'fulfilled', value: undefined });
+});
+
 withGraph('commands that wait together are one chain in the order of asking', async (graph) => {
   const room = await makeRoom(graph);
   const sent = await Promise.all(Array.from({ length: 250 }, async (_, index) => append(graph, room, message(ALICE, String(index)))));
@@ -200,7 +218,7 @@ const theirs = async (graph: RoomGraph, room: RoomInfo, prev: readonly RoomEvent
     serverName: 'two.example',
     signingKey: theirKey,
   });
-  return parsePdu(built.json, version);
+  return built.json;
 };
 
 const latest = async (graph: RoomGraph, room: RoomInfo): Promise<RoomEvent> => (await graph.head(room)).extremities[0] as RoomEvent;
@@ -208,16 +226,12 @@ const latest = async (graph: RoomGraph, room: RoomInfo): Promise<RoomEvent> => (
 withGraph('a fork is resolved and healed by the next event', async (graph, reopen) => {
   const room = await makeRoom(graph);
   const base = await latest(graph, room);
-  const joined = await graph.write(room, async (draft) =>
-    draft.receive(await theirs(graph, room, [base], member(ERIN, ERIN, 'join'), 1000)),
-  );
+  const joined = await graph.receive(room, await theirs(graph, room, [base], member(ERIN, ERIN, 'join'), 1000));
   assert.equal(joined?.facts, 0);
   const fork = await latest(graph, room);
   await append(graph, room, state(ALICE, 'm.room.topic', '', { topic: 'ours' }));
   await append(graph, room, message(ALICE, 'on our side'));
-  const far = await graph.write(room, async (draft) =>
-    draft.receive(await theirs(graph, room, [fork], message(ERIN, 'on their side'), 2000)),
-  );
+  const far = await graph.receive(room, await theirs(graph, room, [fork], message(ERIN, 'on their side'), 2000));
   assert.equal(far?.facts, 0);
   assert.equal((await graph.head(room)).extremities.length, 2);
   assert.deepEqual((await graph.currentState(room, 'm.room.topic', ''))?.pdu.content, { topic: 'ours' });
@@ -231,18 +245,16 @@ withGraph('a fork is resolved and healed by the next event', async (graph, reope
 withGraph('a ban on one side of a fork takes the other side out of the state', async (graph) => {
   const room = await makeRoom(graph);
   await append(graph, room, state(ALICE, 'm.room.power_levels', '', { users: { [ALICE]: 100, [ERIN]: 50 } }));
-  await graph.write(room, async (draft) =>
-    draft.receive(await theirs(graph, room, [await latest(graph, room)], member(ERIN, ERIN, 'join'), 1000)),
-  );
+  await graph.receive(room, await theirs(graph, room, [await latest(graph, room)], member(ERIN, ERIN, 'join'), 1000));
   const fork = await latest(graph, room);
   await append(graph, room, member(ALICE, ERIN, 'ban'));
   const late = await theirs(graph, room, [fork], state(ERIN, 'm.room.topic', '', { topic: 'mine' }), 2000);
-  const received = await graph.write(room, async (draft) => draft.receive(late));
+  const received = await graph.receive(room, late);
   assert.equal(received?.facts, SOFT_FAILED, 'the state before allows it, the current state does not');
   assert.equal(await graph.currentState(room, 'm.room.topic', ''), undefined);
   const worse = await theirs(graph, room, [await latest(graph, room)], message(ERIN, 'still here?'), 3000);
-  assert.equal((await graph.write(room, async (draft) => draft.receive(worse)))?.facts, REJECTED);
-  assert.equal(await graph.write(room, async (draft) => draft.receive(worse)), undefined, 'known already');
+  assert.equal((await graph.receive(room, worse))?.facts, REJECTED);
+  assert.equal(await graph.receive(room, worse), undefined, 'known already');
 });
 
 withGraph('an event that cites what is not here is held back', async (graph) => {
@@ -250,10 +262,7 @@ withGraph('an event that cites what is not here is held back', async (graph) => 
   const base = await latest(graph, room);
   const unknown = { ...base, eventId: `$${'x'.repeat(43)}` };
   const event = await theirs(graph, room, [unknown], member(ERIN, ERIN, 'join'), 1000);
-  await assert.rejects(
-    graph.write(room, async (draft) => draft.receive(event)),
-    { name: 'MissingEventsError', eventIds: [unknown.eventId] },
-  );
+  await assert.rejects(graph.receive(room, event), { name: 'MissingEventsError', prev: [unknown.eventId], auth: [] });
 });
 
 /** Both processes may write all that a graph writes. */

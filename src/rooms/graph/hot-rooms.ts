@@ -4,13 +4,14 @@ import type { Database } from '#src/platform/database/types.ts';
 import type { Head, RoomDraft } from '#src/rooms/graph/draft.ts';
 import type { Events } from '#src/rooms/graph/event-cache.ts';
 import type { RoomInfo } from '#src/rooms/graph/events.ts';
+import type { Workshop } from '#src/rooms/graph/receive/bench.ts';
 import { EMPTY } from '#src/rooms/graph/state-tree/nodes.ts';
 import { headOf, roomById, roomsByNum } from '#src/rooms/graph/store.ts';
 import { newView } from '#src/rooms/graph/view.ts';
 
 /** A command that waits for its room. */
 export interface Command {
-  readonly run: (draft: RoomDraft) => Promise<unknown>;
+  readonly run: (draft: RoomDraft & Workshop) => Promise<unknown>;
   readonly resolve: (value: unknown) => void;
   readonly reject: (reason: unknown) => void;
 }
@@ -33,6 +34,8 @@ export interface HotRooms {
   byNums(nums: readonly number[]): Promise<ReadonlyMap<number, RoomInfo>>;
   /** The room in memory, loaded when it is cold. */
   warm(room: RoomInfo): Promise<HotRoom>;
+  /** Whether this is still the room in memory: one that was not busy may have made place for others. */
+  holds(room: HotRoom): boolean;
   /** Where a room stands in the database, when memory may be wrong about it. */
   headOf(room: RoomInfo): Promise<Head>;
   /** Takes in a room that has just been made. */
@@ -105,6 +108,7 @@ export const createHotRooms = (database: Database, events: Events): HotRooms => 
       loading.set(room.num, promise);
       return promise;
     },
+    holds: (room) => hot.get(room.room.num) === room,
     headOf: readHead,
     adopt: (made) => {
       rememberInfo(made.room);

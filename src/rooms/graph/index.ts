@@ -12,6 +12,9 @@ import type { RoomEvent, RoomInfo } from '#src/rooms/graph/events.ts';
 import { createHotRooms } from '#src/rooms/graph/hot-rooms.ts';
 import { createMemberships, type Memberships } from '#src/rooms/graph/memberships.ts';
 import { createNumbers } from '#src/rooms/graph/numbers.ts';
+import { type EventPolicy, NO_POLICY } from '#src/rooms/graph/receive/policy.ts';
+import { createReceiver, type Receiver } from '#src/rooms/graph/receive/receiver.ts';
+import { ownServerKeys, type ServerKeys } from '#src/rooms/graph/receive/server-keys.ts';
 import { createSentTransactions } from '#src/rooms/graph/sent-transactions.ts';
 import type { NodeId } from '#src/rooms/graph/state-tree/nodes.ts';
 import { createStates, type States } from '#src/rooms/graph/states.ts';
@@ -21,10 +24,23 @@ import { type CommitParticipant, createRoomWriter } from '#src/rooms/graph/write
 export { EVENTS_STREAM } from '#src/rooms/graph/commit.ts';
 export type { NewEvent, RoomDraft } from '#src/rooms/graph/draft.ts';
 export type { Events } from '#src/rooms/graph/event-cache.ts';
-export { REJECTED, type RoomEvent, type RoomInfo, SOFT_FAILED } from '#src/rooms/graph/events.ts';
+export {
+  HELD,
+  isAccepted,
+  isRejected,
+  REDUCED,
+  REJECTED,
+  type RoomEvent,
+  type RoomInfo,
+  SOFT_FAILED,
+  UNVERIFIED,
+} from '#src/rooms/graph/events.ts';
 export type { Memberships } from '#src/rooms/graph/memberships.ts';
 export type { HistoryPoint, MembershipChange } from '#src/rooms/graph/read-store.ts';
 export type { NodeId } from '#src/rooms/graph/state-tree/nodes.ts';
+export { DroppedEventError, MissingEventsError } from '#src/rooms/graph/receive/missing.ts';
+export type { EventPolicy, PolicyVerdict } from '#src/rooms/graph/receive/policy.ts';
+export { ownServerKeys, type ServerKeys } from '#src/rooms/graph/receive/server-keys.ts';
 export { createStates, type StateEntry, type States } from '#src/rooms/graph/states.ts';
 export type { MembershipRow, TransactionKey } from '#src/rooms/graph/store.ts';
 export { acquireWriterLease } from '#src/rooms/graph/lease.ts';
@@ -34,7 +50,7 @@ export type { Drafted } from '#src/rooms/graph/draft.ts';
 export type { Timeline } from '#src/rooms/graph/timeline.ts';
 
 /** The heart: rooms' event graphs and states. Everything above reads rooms by this door and changes them by its commands. */
-export interface RoomGraph {
+export interface RoomGraph extends Receiver {
   readonly events: Events;
   readonly states: States;
   readonly memberships: Memberships;
@@ -74,6 +90,10 @@ export interface RoomGraphTools {
   readonly soleWriter: boolean;
   /** Whether this server's users forget a room as soon as they leave it (`forget_rooms_on_leave`). */
   readonly forgetsOnLeave?: boolean;
+  /** Keys of servers, with which events from elsewhere are checked; by default this server's own alone. */
+  readonly serverKeys?: ServerKeys | undefined;
+  /** Who has a word on events from elsewhere; by default nobody. */
+  readonly eventPolicy?: EventPolicy;
   /** Proof that this process may write events, where others could think that they may (`acquireWriterLease`). */
   readonly lease?: LeaseToken | undefined;
 }
@@ -94,7 +114,7 @@ export const createRoomGraph = async (tools: RoomGraphTools): Promise<RoomGraph>
 
   const onCommitted = (_room: RoomInfo, committed: Committed): void => {
     memberships.remember(committed.memberships);
-    timeline.remember(committed.events);
+    timeline.remember(committed.live);
   };
 
   const writer = createRoomWriter({
@@ -117,6 +137,7 @@ export const createRoomGraph = async (tools: RoomGraphTools): Promise<RoomGraph>
       sentTransactions.forgetAll();
     },
     participants,
+    eventPolicy: tools.eventPolicy ?? NO_POLICY,
     fence: (tx) => {
       if (tools.lease !== undefined) tx.fence(tools.lease);
     },
@@ -144,6 +165,9 @@ export const createRoomGraph = async (tools: RoomGraphTools): Promise<RoomGraph>
     return roomId;
   };
 
+  const serverKeys = tools.serverKeys ?? ownServerKeys(serverName, [signingKey]);
+  const receiver = createReceiver({ writer, events, hotRooms, strings, roomNumbers, serverKeys });
+
   const currentState: RoomGraph['currentState'] = async (room, type, stateKey) => writer.state(room, type, stateKey);
 
   return {
@@ -162,6 +186,7 @@ export const createRoomGraph = async (tools: RoomGraphTools): Promise<RoomGraph>
     },
     takePart: (participant) => void participants.push(participant),
     transactionIdOf: sentTransactions.txnIdOf,
+    ...receiver,
     write: writer.write,
     createRoom: async (versionId, create, command) => {
       const timed: NewEvent = { ...create, originServerTs: create.originServerTs ?? clock.now() };

@@ -36,6 +36,10 @@ export const roomEventNumsNewest = async (reader: Reader, roomNum: number, after
         ORDER BY stream_position DESC LIMIT ${limit}`,
   );
 
+/** Events of a room that came after one, in the order of coming. */
+export const eventNumsAfter = async (reader: Reader, roomNum: number, eventNum: number, limit: number): Promise<number[]> =>
+  nums(reader, sql`SELECT event_num FROM events WHERE room_num = ${roomNum} AND event_num > ${eventNum} ORDER BY event_num LIMIT ${limit}`);
+
 /** A place in a room's history: between events, ordered by depth and then position. */
 export interface HistoryPoint {
   readonly depth: number;

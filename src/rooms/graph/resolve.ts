@@ -149,7 +149,10 @@ export const resolveRoots = async (
       const num = key && (await get(reads.nodes, first, key));
       return num === undefined ? undefined : idOf(num);
     },
-    authDifference: await Promise.all([...(await authDifference(tools, pending, reads, first, found))].map(idOf)),
+    // An auth event that is lost can no longer decide anything; the others still can.
+    authDifference: (await Promise.all([...(await authDifference(tools, pending, reads, first, found))].map(reads.event))).flatMap(
+      (event) => event?.eventId ?? [],
+    ),
     conflictedSubgraph:
       version.stateResolution === 'v2.1'
         ? await conflictedSubgraph(

@@ -89,6 +89,13 @@ const pendingRedactions: Table<typeof pendingColumns> = {
   key: ['room_num', 'target_event_id', 'redaction_num'],
 };
 
+const missingColumns = { room_num: 'bigint', missing_event_id: 'text', event_num: 'bigint', is_auth: 'bigint' } as const;
+const missingEvents: Table<typeof missingColumns> = {
+  name: 'missing_events',
+  columns: missingColumns,
+  key: ['room_num', 'missing_event_id', 'event_num'],
+};
+
 export const insertRoom = (tx: Transaction, room: RoomInfo, createdTs: number): void => {
   tx.insert(rooms, { room_num: room.num, room_id: room.roomId, room_version: room.version, created_ts: createdTs });
 };
@@ -124,28 +131,39 @@ export const putHead = (tx: Transaction, roomNum: number, head: StoredHead): voi
   tx.put(heads, { room_num: roomNum, forward_extremities: JSON.stringify(head.extremities), current_root: head.root });
 };
 
-export const insertEvent = (tx: Transaction, event: RoomEvent): void => {
-  tx.insert(events, {
-    event_num: event.num,
-    event_id: event.eventId,
-    room_num: event.roomNum,
-    type_num: event.typeNum,
-    sender_num: event.senderNum,
-    state_key_num: event.stateKeyNum ?? null,
-    depth: event.depth,
-    stream_position: event.position ?? null,
-    writer_num: event.writerNum,
-    state_root: event.stateRoot ?? null,
-    facts: event.facts,
-    fault: event.fault ?? null,
-    redacted_by: event.redactedBy ?? null,
-    origin_server_ts: clampedInteger(event.pdu.origin_server_ts),
-    json: event.json,
-  });
+const rowOf = (event: RoomEvent): EventRow => ({
+  event_num: event.num,
+  event_id: event.eventId,
+  room_num: event.roomNum,
+  type_num: event.typeNum,
+  sender_num: event.senderNum,
+  state_key_num: event.stateKeyNum ?? null,
+  depth: event.depth,
+  stream_position: event.position ?? null,
+  writer_num: event.writerNum,
+  state_root: event.stateRoot ?? null,
+  facts: event.facts,
+  fault: event.fault ?? null,
+  redacted_by: event.redactedBy ?? null,
+  origin_server_ts: clampedInteger(event.pdu.origin_server_ts),
+  json: event.json,
+});
+
+export const insertEvent = (tx: Transaction, event: RoomEvent): void => tx.insert(events, rowOf(event));
+
+/** Writes an event over the row that it has already, as it is judged again. */
+export const replaceEvent = (tx: Transaction, event: RoomEvent): void => tx.put(events, rowOf(event));
+
+/** Writes what became of an event that others' being judged again has changed. */
+export const reviseEvent = async (tx: Transaction, event: RoomEvent): Promise<void> => {
+  await tx.run(
+    sql`UPDATE events SET facts = ${event.facts}, fault = ${event.fault ?? null}, state_root = ${event.stateRoot ?? null}
+        WHERE event_num = ${event.num}`,
+  );
 };
 
 export const insertAuthEdges = (tx: Transaction, eventNum: number, authNums: readonly number[]): void => {
-  for (const authNum of new Set(authNums)) tx.insert(eventAuth, { event_num: eventNum, auth_num: authNum });
+  for (const authNum of new Set(authNums)) tx.put(eventAuth, { event_num: eventNum, auth_num: authNum });
 };
 
 /** Nodes are named by their content, so one that another root made before is put again unchanged. */
@@ -280,4 +298,26 @@ export const deletePendingRedactions = async (tx: Transaction, roomNum: number, 
 
 export const setForgotten = async (tx: Transaction, roomNum: number, userNum: number): Promise<void> => {
   await tx.run(sql`UPDATE memberships SET forgotten = 1 WHERE room_num = ${roomNum} AND user_num = ${userNum}`);
+};
+
+/** Writes down which events an event cites that are not here. */
+export const insertMissing = (
+  tx: Transaction,
+  event: RoomEvent,
+  missing: { readonly prev: readonly string[]; readonly auth: readonly string[] },
+): void => {
+  const put = (eventId: string, isAuth: number): void =>
+    tx.put(missingEvents, { room_num: event.roomNum, missing_event_id: eventId, event_num: event.num, is_auth: isAuth });
+  for (const eventId of missing.prev) put(eventId, 0);
+  for (const eventId of missing.auth) put(eventId, 1);
+};
+
+/** The events that cite one which has not been here, and whether as an auth event. */
+export const waitingFor = async (reader: Reader, roomNum: number, eventId: string): Promise<{ event_num: number; is_auth: number }[]> =>
+  reader.all(
+    sql`SELECT event_num, is_auth FROM missing_events WHERE room_num = ${roomNum} AND missing_event_id = ${eventId} ORDER BY event_num`,
+  );
+
+export const deleteMissing = async (tx: Transaction, roomNum: number, eventId: string): Promise<void> => {
+  await tx.run(sql`DELETE FROM missing_events WHERE room_num = ${roomNum} AND missing_event_id = ${eventId}`);
 };

@@ -48,15 +48,37 @@ export interface Pending {
   readonly byId: Map<string, RoomEvent>;
   /** What the pending state events cite as auth events. */
   readonly auth: Map<number, readonly number[]>;
+  /** Numbers of pending events by the auth events that they lack. */
+  readonly lacking: Map<string, number[]>;
+  /** Takes back the events that were laid over, last first. */
+  readonly undo: (() => void)[];
 }
 
-export const newPending = (): Pending => ({ nodes: new Map(), events: new Map(), byId: new Map(), auth: new Map() });
+export const newPending = (): Pending => ({
+  nodes: new Map(),
+  events: new Map(),
+  byId: new Map(),
+  auth: new Map(),
+  lacking: new Map(),
+  undo: [],
+});
+
+const putBack = <K, V>(map: Map<K, V>, key: K): (() => void) => {
+  const before = map.get(key);
+  return () => void (before === undefined ? map.delete(key) : map.set(key, before));
+};
 
 /** Lays an event over what is durable. */
 export const addEvent = (pending: Pending, event: RoomEvent, authNums: readonly number[]): void => {
+  pending.undo.push(putBack(pending.events, event.num), putBack(pending.byId, event.eventId), putBack(pending.auth, event.num));
   pending.events.set(event.num, event);
   pending.byId.set(event.eventId, event);
   pending.auth.set(event.num, authNums);
+};
+
+/** Forgets the events that were laid over since `pending.undo` had this length. Nodes may stay: they say nothing but what their names say. */
+export const forgetEventsSince = (pending: Pending, length: number): void => {
+  for (const takeBack of pending.undo.splice(length).toReversed()) takeBack();
 };
 
 export const addNodes = (pending: Pending, nodes: readonly StoredNode[]): void => {
@@ -72,7 +94,8 @@ export interface RoomReads {
   state(view: View, type: string, stateKey: string): Promise<RoomEvent | undefined>;
 }
 
-export const roomReads = (roomNum: number, pending: Pending, states: States, events: Events): RoomReads => {
+/** Of a room that is being made nothing is durable yet. */
+export const roomReads = (roomNum: number, pending: Pending, states: States, events: Events, isNew = false): RoomReads => {
   const durable = states.nodesOf(roomNum);
   const nodes: NodeSource = (id) => pending.nodes.get(id) ?? durable(id);
   const event = async (num: number): Promise<RoomEvent | undefined> => pending.events.get(num) ?? (await events.byNum(num));
@@ -80,7 +103,7 @@ export const roomReads = (roomNum: number, pending: Pending, states: States, eve
     nodes,
     event,
     eventById: async (eventId) => {
-      const found = pending.byId.get(eventId) ?? (await events.byId(eventId));
+      const found = pending.byId.get(eventId) ?? (isNew ? undefined : await events.byId(eventId));
       return found?.roomNum === roomNum ? found : undefined;
     },
     state: async (view, type, stateKey) => {

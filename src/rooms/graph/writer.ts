@@ -1,22 +1,33 @@
 import { roomVersion } from '#src/protocol/room-versions.ts';
 import { domainOf } from '#src/protocol/identifiers.ts';
 import { CommitInDoubt } from '#src/platform/database/errors.ts';
-import type { Database, Transaction } from '#src/platform/database/types.ts';
+import type { Transaction } from '#src/platform/database/types.ts';
 import { type Batch, type Committed, type MembershipsOf, writeBatch } from '#src/rooms/graph/commit.ts';
-import { draftEvent, type Drafted, type DraftTools, type DraftWork, type Head, type RoomDraft } from '#src/rooms/graph/draft.ts';
+import { draftEvent, type Drafted, type DraftWork, type Head, type RoomDraft } from '#src/rooms/graph/draft.ts';
 import type { Events } from '#src/rooms/graph/event-cache.ts';
 import type { RoomEvent, RoomInfo } from '#src/rooms/graph/events.ts';
 import type { Command, HotRoom, HotRooms } from '#src/rooms/graph/hot-rooms.ts';
 import { EMPTY } from '#src/rooms/graph/state-tree/nodes.ts';
-import { receiveEvent } from '#src/rooms/graph/receive.ts';
+import type { StateDifference } from '#src/rooms/graph/state-tree/tree.ts';
+import { judgeAgain } from '#src/rooms/graph/receive/again.ts';
+import type { Made, ReceiveTools, Workbench, Workshop } from '#src/rooms/graph/receive/bench.ts';
+import { lackingEvent } from '#src/rooms/graph/receive/place.ts';
 import { redactionOf } from '#src/rooms/graph/redactions.ts';
 import type { SentTransactions } from '#src/rooms/graph/sent-transactions.ts';
 import type { MembershipRow } from '#src/rooms/graph/store.ts';
-import { addEvent, flatten, newPending, newView, type Pending, roomReads, type RoomReads } from '#src/rooms/graph/view.ts';
+import {
+  addEvent,
+  flatten,
+  forgetEventsSince,
+  newPending,
+  newView,
+  type Pending,
+  roomReads,
+  type RoomReads,
+} from '#src/rooms/graph/view.ts';
 
 /** What the writer needs beside the tools for drafting. */
-export interface WriterTools extends DraftTools {
-  readonly database: Database;
+export interface WriterTools extends ReceiveTools {
   readonly events: Events;
   readonly hotRooms: HotRooms;
   readonly sentTransactions: SentTransactions;
@@ -42,10 +53,12 @@ export interface CommitParticipant {
 /** Commands that one batch takes at most; the others go with the next. */
 const MAX_BATCH = 100;
 
-const memberChange = (tools: WriterTools, roomNum: number, pending: Pending, eventNum: number): MembershipRow | undefined => {
+/** Whom state resolution has taken out of the state has left, by the event that was there. */
+const memberChange = (tools: WriterTools, roomNum: number, pending: Pending, change: StateDifference): MembershipRow | undefined => {
+  const eventNum = (change.after ?? change.before) as number;
   const event = pending.events.get(eventNum) ?? tools.events.peek(eventNum);
   if (event === undefined || event.pdu.type !== 'm.room.member' || event.stateKeyNum === undefined) return undefined;
-  const { membership } = event.pdu.content;
+  const membership = change.after === undefined ? 'leave' : event.pdu.content.membership;
   const isLocal = domainOf(event.pdu.state_key ?? '') === tools.serverName;
   return {
     roomNum,
@@ -57,7 +70,7 @@ const memberChange = (tools: WriterTools, roomNum: number, pending: Pending, eve
   };
 };
 
-const newWork = (head: Head): DraftWork => ({ head, drafted: [], sent: [], alongside: [] });
+const newWork = (head: Head): DraftWork => ({ head, drafted: [], revised: [], sent: [], alongside: [] });
 
 /** Takes what one step has made into a command's work. */
 const take = (work: DraftWork, pending: Pending, made: { drafted: Drafted; head: Head }): RoomEvent => {
@@ -65,6 +78,23 @@ const take = (work: DraftWork, pending: Pending, made: { drafted: Drafted; head:
   work.drafted.push(made.drafted);
   addEvent(pending, made.drafted.event, made.drafted.authNums);
   return made.drafted.event;
+};
+
+/** Does a step and takes what it has made; then judges again those that lacked its events, and so on. */
+const makeEvents = async (bench: Workbench, work: DraftWork, step: Parameters<Workshop['make']>[0]): Promise<Made | undefined> => {
+  const made = await step(bench, work.head);
+  if (made === undefined) return undefined;
+  work.head = made.head;
+  work.drafted.push(...made.drafted);
+  work.revised.push(...made.revised);
+  for (const { event, replaces, arrives } of made.drafted) {
+    if (replaces || !(arrives || bench.pending.lacking.has(event.eventId))) continue;
+    for (const num of await lackingEvent(bench, event.eventId)) {
+      const lacking = await bench.reads.event(num);
+      if (lacking !== undefined) await makeEvents(bench, work, async (_, head) => judgeAgain(bench, head, lacking));
+    }
+  }
+  return made;
 };
 
 /** The draft that a command works on. What it makes stays with `work` until the batch takes it. */
@@ -75,7 +105,7 @@ const openDraft = (
   pending: Pending,
   reads: RoomReads,
   work: DraftWork,
-): RoomDraft => {
+): RoomDraft & Workshop => {
   const version = roomVersion(hot.room.version);
   const { room } = hot;
   return {
@@ -88,10 +118,7 @@ const openDraft = (
       const redacts = await redactionOf(version, made.drafted.event, reads, work.head.view);
       return take(work, pending, { ...made, drafted: { ...made.drafted, redacts } });
     },
-    receive: async (parsed) => {
-      const made = await receiveEvent({ tools, room, version, pending, reads }, work.head, parsed);
-      return made && take(work, pending, made);
-    },
+    make: async (step) => makeEvents({ tools, room, version, pending, reads, isNew: hot.isNew }, work, step),
     sent: async (key) => {
       const same = (each: { key: { userNum: number; deviceId: string; txnId: string } }): boolean =>
         each.key.userNum === key.userNum && each.key.deviceId === key.deviceId && each.key.txnId === key.txnId;
@@ -117,18 +144,21 @@ const runCommands = async (
   work: DraftWork,
   pending: Pending,
 ): Promise<(() => void)[]> => {
-  const reads = roomReads(hot.room.num, pending, tools.states, tools.events);
+  const reads = roomReads(hot.room.num, pending, tools.states, tools.events, hot.isNew);
   const succeeded: (() => void)[] = [];
   for (const command of commands) {
     const own = newWork(work.head);
+    const undo = pending.undo.length;
     try {
       const value = await command.run(openDraft(tools, hot, work, pending, reads, own));
       work.head = own.head;
       work.drafted.push(...own.drafted);
+      work.revised.push(...own.revised);
       work.sent.push(...own.sent);
       work.alongside.push(...own.alongside);
       succeeded.push(() => command.resolve(value));
     } catch (error) {
+      forgetEventsSince(pending, undo);
       command.reject(error);
     }
   }
@@ -138,9 +168,7 @@ const runCommands = async (
 const commit = async (tools: WriterTools, hot: HotRoom, work: DraftWork, pending: Pending): Promise<void> => {
   const batch: Batch = { room: hot.room, isNew: hot.isNew, rootBefore: hot.head.view.root, work };
   const membershipsOf: MembershipsOf = (drafted) =>
-    drafted.changes.flatMap((change) =>
-      change.after === undefined ? [] : (memberChange(tools, hot.room.num, pending, change.after) ?? []),
-    );
+    drafted.changes.flatMap((change) => memberChange(tools, hot.room.num, pending, change) ?? []);
   const parts = await Promise.all(tools.participants.map(async (participant) => participant.prepare(hot.room, work.drafted)));
   await tools.database.write('room batch', async (tx) => {
     tools.fence(tx);
@@ -154,7 +182,7 @@ const commit = async (tools: WriterTools, hot: HotRoom, work: DraftWork, pending
       };
       if (hot.isNew) tools.hotRooms.adopt(hot);
       hot.isNew = false;
-      tools.events.remember([...committed.events, ...committed.redacted]);
+      tools.events.remember([...committed.events, ...committed.changed]);
       for (const drafted of work.drafted) tools.states.remember(hot.room.num, drafted.nodes);
       for (const { key, event } of work.sent) tools.sentTransactions.remember(key, hot.room.num, event.num);
       tools.onCommitted(hot.room, committed);
@@ -168,7 +196,8 @@ const runBatch = async (tools: WriterTools, hot: HotRoom, commands: readonly Com
   const pending = newPending();
   const work = newWork(hot.head);
   const succeeded = await runCommands(tools, hot, commands, work, pending);
-  if (work.drafted.length > 0 || work.sent.length > 0 || work.alongside.length > 0) await commit(tools, hot, work, pending);
+  if (work.drafted.length > 0 || work.revised.length > 0 || work.sent.length > 0 || work.alongside.length > 0)
+    await commit(tools, hot, work, pending);
   for (const tell of succeeded) tell();
 };
 
@@ -196,9 +225,9 @@ export interface RoomWriter {
    * Runs `command` when the room is free and resolves once what it did is durable and published. Commands of one room that wait together
    * share a commit. A command must be quick: the room waits for it.
    */
-  write<T>(room: RoomInfo, command: (draft: RoomDraft) => Promise<T>): Promise<T>;
+  write<T>(room: RoomInfo, command: (draft: RoomDraft & Workshop) => Promise<T>): Promise<T>;
   /** The same for a room that does not exist yet; its first command makes the create event. */
-  create<T>(room: RoomInfo, command: (draft: RoomDraft) => Promise<T>): Promise<T>;
+  create<T>(room: RoomInfo, command: (draft: RoomDraft & Workshop) => Promise<T>): Promise<T>;
   /** Where a room stands now: its extremities and its current state's root, as last published. */
   head(room: RoomInfo): Promise<Head>;
   /** The event that holds (type, stateKey) in the current state. */
@@ -206,7 +235,7 @@ export interface RoomWriter {
 }
 
 export const createRoomWriter = (tools: WriterTools): RoomWriter => {
-  const enqueue = async <T>(hot: HotRoom, run: (draft: RoomDraft) => Promise<T>): Promise<T> => {
+  const enqueue = async <T>(hot: HotRoom, run: (draft: RoomDraft & Workshop) => Promise<T>): Promise<T> => {
     const { promise, resolve, reject } = Promise.withResolvers<T>();
     hot.queue.push({ run, resolve: resolve as (value: unknown) => void, reject });
     if (!hot.busy) void drain(tools, hot);
@@ -214,7 +243,12 @@ export const createRoomWriter = (tools: WriterTools): RoomWriter => {
   };
 
   return {
-    write: async (room, command) => enqueue(await tools.hotRooms.warm(room), command),
+    write: async (room, command) => {
+      let hot = await tools.hotRooms.warm(room);
+      // Between its coming warm and here it may have made place for another; two of one room would write past each other.
+      while (!tools.hotRooms.holds(hot)) hot = await tools.hotRooms.warm(room);
+      return enqueue(hot, command);
+    },
     create: async (room, command) => {
       const hot: HotRoom = { room, isNew: true, head: { extremities: [], view: newView(EMPTY) }, isInDoubt: false, queue: [], busy: false };
       return enqueue(hot, command);

@@ -3,7 +3,7 @@ import type { ErasedUsers } from '#src/accounts/index.ts';
 import { redact } from '#src/protocol/redaction.ts';
 import { roomVersion } from '#src/protocol/room-versions.ts';
 import type { NodeId, RoomEvent, RoomGraph, RoomInfo } from '#src/rooms/graph/index.ts';
-import { REJECTED, SOFT_FAILED } from '#src/rooms/graph/index.ts';
+import { isAccepted } from '#src/rooms/graph/index.ts';
 import type { RoomReader, Shown } from '#src/rooms/history/presenter.ts';
 import type { ReplacedState } from '#src/rooms/history/replaced-state.ts';
 
@@ -151,7 +151,7 @@ export const createVisibility = ({ graph, replacedState, ignoredUsers, erasedUse
     const shown: Shown[] = [];
     for (const event of events) {
       const isOwnMembership = event.pdu.type === MEMBER && event.stateKeyNum === reader.userNum;
-      if ((event.facts & (REJECTED | SOFT_FAILED)) !== 0 || NEVER_SHOWN.has(event.pdu.type)) continue;
+      if (!isAccepted(event) || NEVER_SHOWN.has(event.pdu.type)) continue;
       if (event.stateKeyNum === undefined && ignored.has(event.senderNum)) continue;
       if (event.stateRoot === undefined) {
         if (isOwnMembership) shown.push({ room, event, membership: undefined });

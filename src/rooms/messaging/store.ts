@@ -10,7 +10,7 @@ const columns = {
 } as const;
 const relations: Table<typeof columns> = { name: 'event_relations', columns, key: ['event_num'] };
 
-export const insertRelation = (tx: Transaction, row: RowOf<typeof columns>): void => tx.insert(relations, row);
+export const insertRelation = (tx: Transaction, row: RowOf<typeof columns>): void => tx.put(relations, row);
 
 /** Whether a user's event of this type annotates the target with the key already; those that are redacted or were not accepted do not count. */
 export const isAnnotated = async (

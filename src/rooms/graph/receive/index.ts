@@ -1,0 +1,68 @@
+import type { Head } from '#src/rooms/graph/draft.ts';
+import { isAccepted, type RoomEvent, UNVERIFIED } from '#src/rooms/graph/events.ts';
+import { judgeAgain } from '#src/rooms/graph/receive/again.ts';
+import type { Made, Workbench } from '#src/rooms/graph/receive/bench.ts';
+import { type Cited, findCited, stateBefore } from '#src/rooms/graph/receive/cited.ts';
+import type { Incoming } from '#src/rooms/graph/receive/incoming.ts';
+import { judgeInHistory, judgeNow } from '#src/rooms/graph/receive/judge.ts';
+import { MissingEventsError } from '#src/rooms/graph/receive/missing.ts';
+import { changesBetween, draftInGraph, headAfter } from '#src/rooms/graph/receive/place.ts';
+import type { Changed } from '#src/rooms/graph/state-tree/tree.ts';
+import { newView, type View } from '#src/rooms/graph/view.ts';
+
+/** What the caller makes of an event that cites what is not here. */
+export interface ReceiveOptions {
+  /** The auth events that are missing cannot be had: the event is kept as a rejected one, and judged again when they come. */
+  readonly withoutAuthEvents?: boolean;
+}
+
+/** Judges an event in its place and puts it there, upon the state before it. `current` is another than the room's where that is known to be old. */
+export const receiveUpon = async (
+  bench: Workbench,
+  head: Head,
+  incoming: Incoming,
+  cited: Cited,
+  changed: Changed,
+  known: RoomEvent | undefined,
+  current?: View,
+): Promise<Made> => {
+  const before = { changed, view: changed.root === head.view.root ? head.view : newView(changed.root) };
+  const judgement = await judgeNow(bench, incoming, await judgeInHistory(bench, incoming, cited, before.view), current ?? head.view);
+  const { drafted, after } = await draftInGraph(bench, incoming, judgement, cited, before, known);
+  const inTimeline = isAccepted(judgement);
+  const advanced = inTimeline ? await headAfter(bench, head, drafted.event, after) : { head, nodes: [] };
+  return {
+    drafted: [
+      {
+        ...drafted,
+        inTimeline,
+        nodes: [...drafted.nodes, ...advanced.nodes],
+        currentRoot: advanced.head.view.root,
+        changes: await changesBetween(bench, head.view.root, advanced.head.view.root),
+      },
+    ],
+    revised: [],
+    head: advanced.head,
+  };
+};
+
+/**
+ * Receives an event whose form, signatures and hash are known (`checkIncoming`): finds what it cites, judges it by its auth events, the state before
+ * it, the current state and the policy, and puts it into the graph with what became of it (server-server API, "Checks performed on receipt of a
+ * PDU"). Undefined when it is here already. Throws `MissingEventsError` when it cites what is not here.
+ */
+export const receiveEvent = async (
+  bench: Workbench,
+  head: Head,
+  incoming: Incoming,
+  options: ReceiveOptions = {},
+): Promise<Made | undefined> => {
+  const known = await bench.reads.eventById(incoming.parsed.eventId);
+  if (known !== undefined && (known.facts & UNVERIFIED) !== 0 && (incoming.facts & UNVERIFIED) === 0)
+    return judgeAgain(bench, head, known, incoming);
+  if (known?.stateRoot !== undefined) return undefined;
+  const cited = await findCited(bench, incoming.parsed);
+  const auth = options.withoutAuthEvents === true ? [] : cited.missing.auth;
+  if (cited.missing.prev.length > 0 || auth.length > 0) throw new MissingEventsError(cited.missing.prev, auth);
+  return receiveUpon(bench, head, incoming, cited, await stateBefore(bench, cited.prev), known);
+};
