@@ -237,6 +237,8 @@ const startFollowers = async (ground: Ground, { accounts, profiles }: Users, { g
     stream: 'profiles',
     start: 'beginning',
     batch: 100,
+    // Handled again, an old change would take the place of the name that its user has chosen for one room since.
+    savesAtOnce: true,
     handle: async ({ from, to }) => profileChanges.handle(from.min, to.min),
   });
   accounts.parting.start(createLeaveRooms({ graph, membership, log: ground.log('handlers.deactivate_account') }));

@@ -1,7 +1,9 @@
-import { execFileSync, spawn } from 'node:child_process';
-import { chownSync, existsSync, mkdtempSync, readFileSync, readdirSync } from 'node:fs';
+import { execFileSync, spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { chownSync, existsSync, mkdtempSync, openSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { systemClock } from '#src/platform/clock.ts';
 import { openDatabase } from '#src/platform/database/index.ts';
@@ -128,6 +130,74 @@ export const makeTemplate = async (cluster: Cluster): Promise<void> => {
     logger: silentLogger,
   });
   await database.close();
+};
+
+/** A server of a test's own that keeps what it confirms, and that can be cut off from one moment to the next. */
+export interface DurableCluster extends Cluster {
+  readonly config: DatabaseConfig;
+  /** Ends all of its processes at once, in the middle of whatever they do: only what they gave to the kernel stays. */
+  cutPower(): Promise<void>;
+  /** Starts it again on the same files. */
+  restart(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** The processes that a process has started. */
+const childrenOf = (pid: number): number[] =>
+  spawnSync('pgrep', ['-P', String(pid)], { encoding: 'utf8' })
+    .stdout.split('\n')
+    .filter(Boolean)
+    .map(Number);
+
+const killAtOnce = (pid: number): void => {
+  // Stopped first, so that it starts nothing more and cannot see to its children's end.
+  process.kill(pid, 'SIGSTOP');
+  for (const child of childrenOf(pid)) process.kill(child, 'SIGKILL');
+  process.kill(pid, 'SIGKILL');
+};
+
+/** Starts a server with `fsync`; `settings` go into its command line (`name=value`). */
+export const startDurableCluster = async (settings: readonly string[] = []): Promise<DurableCluster> => {
+  const folder = postgresPrograms();
+  if (folder === undefined) throw new Error(NO_POSTGRES);
+  const host = mkdtempSync(join(tmpdir(), 'myelin-pg-'));
+  const owner = unprivileged();
+  if (owner.uid !== undefined && owner.gid !== undefined) chownSync(host, owner.uid, owner.gid);
+  const data = join(host, 'data');
+  const locale = ['-U', USER, '-A', 'trust', '-E', 'UTF8', '--locale=C'];
+  execFileSync(join(folder, 'initdb'), ['-D', data, ...locale], { ...owner, cwd: host, stdio: 'ignore' });
+  let server: ChildProcess | undefined;
+  const isUp = (): boolean =>
+    spawnSync(join(folder, 'pg_isready'), ['-q', '-h', host, '-U', USER, '-d', 'postgres'], { stdio: 'ignore' }).status === 0;
+
+  const start = async (): Promise<void> => {
+    const log = openSync(join(host, 'server.log'), 'a');
+    const all = ['listen_addresses=', 'fsync=on', 'logging_collector=off', ...settings].flatMap((setting) => ['-c', setting]);
+    server = spawn(join(folder, 'postgres'), ['-D', data, '-k', host, ...all], { ...owner, cwd: host, stdio: ['ignore', log, log] });
+    while (!isUp()) {
+      if (server.exitCode !== null) throw new Error(readFileSync(join(host, 'server.log'), 'utf8'));
+      await sleep(20);
+    }
+  };
+
+  const end = async (how: (pid: number) => void): Promise<void> => {
+    if (server?.pid === undefined || server.exitCode !== null || server.signalCode !== null) return;
+    const exit = once(server, 'exit');
+    how(server.pid);
+    await exit;
+  };
+
+  await start();
+  return {
+    host,
+    config: configOf({ host }, 'postgres'),
+    cutPower: () => end(killAtOnce),
+    restart: start,
+    stop: async () => {
+      await end((pid) => process.kill(pid, 'SIGINT'));
+      rmSync(host, { recursive: true, force: true });
+    },
+  };
 };
 
 /** Tells test processes started from now on that there is a server for them. */

@@ -31,6 +31,8 @@ export interface FollowerPlan {
   readonly batch: number;
   /** Either handles a stretch outside of any transaction: the position is saved some time later, so it may be handled again. */
   readonly handle?: (stretch: Stretch) => Promise<void>;
+  /** Whether `handle` saves its position before it goes on: for what is safe to repeat only while nobody has done anything about it. */
+  readonly savesAtOnce?: boolean;
   /** Or within a transaction, which also saves the position: what is derived in it is derived once. */
   readonly handleInTransaction?: (tx: Transaction, stretch: Stretch) => Promise<void>;
 }
@@ -89,7 +91,7 @@ const createPause = (): { wait(ms: number): Promise<void>; end(): void } => {
 };
 
 const startFollower = (plan: FollowerPlan, begin: StreamPosition, dependencies: Dependencies): Follower => {
-  const { name, stream, batch, handle, handleInTransaction } = plan;
+  const { name, stream, batch, handle, savesAtOnce = false, handleInTransaction } = plan;
   const { database, clock, logger, firstRetryMs = FIRST_RETRY_MS } = dependencies;
   let position = begin;
   let saved = begin;
@@ -130,7 +132,7 @@ const startFollower = (plan: FollowerPlan, begin: StreamPosition, dependencies: 
     }
     position = to;
     if (saved === position) return;
-    if (clock.monotonic() - savedAtMs > SAVE_AFTER_MS) await save();
+    if (savesAtOnce || clock.monotonic() - savedAtMs > SAVE_AFTER_MS) await save();
     else saveLazily();
   };
 

@@ -32,7 +32,7 @@ export const databaseBlock = block({
   ),
   synchronous_commit: key(
     boolean(true),
-    'Whether PostgreSQL confirms a write only when it is on disk. Turning it off loses acknowledged messages in a crash.',
+    'Whether a write counts only when PostgreSQL has it on disk, also where the server itself is set up to confirm earlier. Turning it off loses acknowledged messages in a crash.',
     { acts: true },
   ),
   data_stores: key(list({ ...oneOf(STORES) }, STORES), 'Which of `main` and `state` lie here. Myelin keeps both in one database.', {

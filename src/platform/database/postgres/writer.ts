@@ -37,6 +37,8 @@ WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE da
 const MARKER = `SELECT position FROM stream_positions WHERE stream = '${COMMIT_MARKER}' AND writer = $1`;
 /** A process that is paused inside a transaction must not hold its locks for ever; bodies never wait that long. */
 const SESSION = `SET idle_in_transaction_session_timeout = 10000`;
+/** Where the server confirms commits before they are on its disk, ours are not: unless `synchronous_commit` is false. What it says of standbys stays. */
+const SYNCHRONOUS = `SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'`;
 
 const isFatal = (error: unknown): boolean =>
   error instanceof Error && 'severity' in error && (error.severity === 'FATAL' || error.severity === 'PANIC');
@@ -66,7 +68,7 @@ export const createWriter = ({ config, writer, synchronousCommit, clock, logger 
     };
     client.on('error', lose);
     client.on('end', () => lose());
-    await client.query(`${SESSION}${synchronousCommit ? '' : '; SET synchronous_commit = off'}`);
+    await client.query(`${SESSION}; ${synchronousCommit ? SYNCHRONOUS : 'SET synchronous_commit = off'}`);
     await lock(client);
     const { rows } = await client.query<{ position: number }>(MARKER, [writer]);
     formerPid = (client as Client & { processID: number }).processID;
