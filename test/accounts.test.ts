@@ -52,8 +52,7 @@ onEachEngine('who closes the account leaves all rooms', async (startOnEngine) =>
   await server.kill();
   await server.start();
   for (const room of rooms) await becomes('leave', () => membershipOf(alice, room, bob.userId));
-  const profile = await alice.get(`/profile/${bob.userId}`);
-  assert.deepEqual([profile.status, profile.body], [200, {}]);
+  assertError(await alice.get(`/profile/${bob.userId}`), 404, 'M_NOT_FOUND');
   assertError(
     await server.anybody.post('/login', { type: 'm.login.password', user: 'bob', password: 'password of bob' }),
     403,

@@ -70,9 +70,10 @@ export const accountDataRoutes = (tools: AccountDataRouteTools): Route[] => {
 
   /** Tags are for rooms that one has something to do with. */
   const taggedRoom = async (caller: Requester, roomId: string): Promise<number> => {
-    const roomNum = await roomNumOf(roomId);
-    if ((await graph.memberships.in(roomNum, caller.userNum)) === undefined) throw notFound('Room not found');
-    return roomNum;
+    const room = await graph.room(roomId);
+    const membership = room && (await graph.memberships.in(room.num, caller.userNum));
+    if (room === undefined || membership === undefined) throw forbidden(`User ${caller.userId} not in room ${roomId}`);
+    return room.num;
   };
 
   return [
@@ -104,7 +105,8 @@ export const accountDataRoutes = (tools: AccountDataRouteTools): Route[] => {
       access: access.user,
       handle: async ({ caller, params }) => {
         checkOwn(caller, params.userId, 'get tags');
-        const text = await accountData.get({ userNum: caller.userNum, roomNum: await roomNumOf(params.roomId), type: TAGS });
+        const room = await graph.room(params.roomId);
+        const text = room && (await accountData.get({ userNum: caller.userNum, roomNum: room.num, type: TAGS }));
         return { tags: tagsOf(text === undefined ? undefined : (JSON.parse(text) as JsonObject)) };
       },
     }),

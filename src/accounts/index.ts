@@ -11,6 +11,7 @@ import type { Random } from '#src/platform/random.ts';
 import { accountRoutes } from '#src/accounts/account-routes.ts';
 import { createAccess } from '#src/accounts/access.ts';
 import type { AccountAccess } from '#src/accounts/access.ts';
+import { fallbackRoutes } from '#src/accounts/fallback-routes.ts';
 import { createDeactivate } from '#src/accounts/deactivation.ts';
 import type { OnDeactivated } from '#src/accounts/deactivation.ts';
 import type { ErasedUsers } from '#src/accounts/erased-users.ts';
@@ -155,16 +156,15 @@ const assemble = (dependencies: AccountDependencies) => {
 
 const routesOf = ({ clock, config, limiters, clientWellKnown }: AccountDependencies, parts: ReturnType<typeof assemble>): Route[] => {
   const limiter = (key: string, settings: RateLimitSettings): RateLimiter => createRateLimiter({ clock, key, settings });
+  const tokenValidity = limiters.of('rc_registration_token_validity');
   return [
     ...identityRoutes({
       ...parts,
       config,
       clientWellKnown,
-      limiters: {
-        available: limiter('register/available', AVAILABLE),
-        tokenValidity: limiters.of('rc_registration_token_validity'),
-      },
+      limiters: { available: limiter('register/available', AVAILABLE), tokenValidity },
     }),
+    ...fallbackRoutes({ ...parts, limiter: tokenValidity }),
     ...tokenRoutes({ ...parts, config, limiter: limiter('login/get_token', LOGIN_TOKENS) }),
     ...accountRoutes({ ...parts, config }),
   ];

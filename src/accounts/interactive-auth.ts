@@ -27,6 +27,8 @@ export interface InteractiveAuth {
    * that `auth` tries. A failed stage is told in the body; a session that is not known, or that was begun for another request, throws.
    */
   readonly proceed: (request: InteractiveRequest & { readonly flows: readonly (readonly string[])[] }) => Promise<Interaction>;
+  /** Passes one stage of a session outside of the request that it was begun for, as the pages for people do; throws why it was not passed. */
+  readonly pass: (sessionId: string, type: string, auth: Json) => Promise<void>;
   /** What is kept for a session; empty when there is no such session. */
   readonly dataOf: (sessionId: string) => Promise<InteractiveData>;
   /** Changes what is kept for a session. */
@@ -68,6 +70,12 @@ export const createInteractiveAuth = ({
     );
   };
 
+  const stageOf = (type: string): Stage => {
+    const stage = stages.get(type);
+    if (stage === undefined) throw unknown(`Unknown login type ${type.slice(0, 64)}`);
+    return stage;
+  };
+
   const proceed: InteractiveAuth['proceed'] = async ({ flows, method, uri, auth, params }) => {
     const operation = { method, uri };
     const sessionId = sessionIdOf(auth);
@@ -80,8 +88,7 @@ export const createInteractiveAuth = ({
     const { type } = tried;
     if (type !== undefined) {
       if (typeof type !== 'string') throw invalidParam('Bad parameter: type');
-      const stage = stages.get(type);
-      if (stage === undefined) throw unknown(`Unknown login type ${type.slice(0, 64)}`);
+      const stage = stageOf(type);
       try {
         session = await attempt(session.sessionId, stage, type, tried);
       } catch (error) {
@@ -105,6 +112,9 @@ export const createInteractiveAuth = ({
 
   return {
     proceed,
+    pass: async (sessionId, type, auth) => {
+      await attempt(sessionId, stageOf(type), type, auth);
+    },
     dataOf: sessions.dataOf,
     remember: async (tx, sessionId, data) => {
       await sessions.change(tx, sessionId, (session) => Promise.resolve({ ...session, data: { ...session.data, ...data } }));

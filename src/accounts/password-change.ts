@@ -37,7 +37,7 @@ export const createChangePassword = ({
   return async (requester, { method, uri, body }) => {
     if (!canChange) throw forbidden('Password change disabled');
     const { auth, new_password: given, ...params } = body;
-    const password = given === undefined ? undefined : checkNewPassword(given, config.password_config.policy);
+    const password = given === undefined || given === '' ? undefined : checkNewPassword(given, config.password_config.policy);
     const interaction = await confirm(requester, { method, uri, auth, params });
     const { session } = interaction;
     if (!interaction.done) {

@@ -170,6 +170,23 @@ onBothDatabases('a token lets as many register as it says', async (database, str
   assert.equal(await isValid(), false);
 });
 
+onBothDatabases('a token may be given on the page of its stage', async (database, strings) => {
+  const accounts = createTestAccounts(database, strings, { ...OPEN, registration_requires_token: true });
+  const token = await accounts.createRegistrationToken(1);
+  const { session } = (await accounts.call('POST', '/register', { username: 'alice', password: 'secret' })).body;
+  const page = (type: string, of = session): string => `/auth/${type}/fallback/web?session=${of}`;
+  const wrong = await accounts.call('POST', page('m.login.registration_token'), { token: 'nope' });
+  assert.equal(errorOf(wrong), '401 M_UNAUTHORIZED Invalid registration token');
+  assert.match(errorOf(await accounts.call('POST', page('m.login.registration_token', 'nosuch'), { token })), /^400 M_UNKNOWN/);
+  assert.match(errorOf(await accounts.call('POST', page('m.login.dummy'), { token })), /^404 M_UNKNOWN/);
+  assert.equal((await accounts.call('POST', page('m.login.registration_token'), { token })).status, 200);
+  // The client only asks whether it is done, and goes on with what it can.
+  const asked = await accounts.call('POST', '/register', { auth: { session } });
+  assert.equal(asked.status, 401);
+  const done = await accounts.call('POST', '/register', { auth: { type: 'm.login.dummy', session } });
+  assert.equal(done.body['user_id'], '@alice:test');
+});
+
 onBothDatabases('a use that came to nothing is given back', async (database, strings) => {
   const accounts = createTestAccounts(database, strings, { ...OPEN, registration_requires_token: true });
   const token = await accounts.createRegistrationToken(1);

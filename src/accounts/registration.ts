@@ -179,8 +179,8 @@ export const createRegistration = ({
     checkEnabled();
     // The password is kept out of what is stored: only its hash may reach the database.
     const { auth, password: givenPassword, ...rest } = body;
-    const password =
-      givenPassword === undefined || givenPassword === null ? undefined : checkNewPassword(givenPassword, config.password_config.policy);
+    const isGiven = givenPassword !== undefined && givenPassword !== null && givenPassword !== '';
+    const password = isGiven ? checkNewPassword(givenPassword, config.password_config.policy) : undefined;
     // Some clients send this name alone with a later stage, which would replace what they asked for at first.
     const { initial_device_display_name: displayName, ...others } = rest;
     const params = password === undefined || displayName === undefined ? others : rest;

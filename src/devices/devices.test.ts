@@ -89,7 +89,7 @@ onBothDatabases('several devices are deleted at once', async (database, strings)
   for (const devices of [undefined, 'A', [5]]) {
     const body = devices === undefined ? {} : { devices };
     const reply = await confirmed(accounts, 'POST', '/delete_devices', body, { token, user: 'alice' });
-    assert.equal(errorOf(reply), devices === undefined ? '400 M_MISSING_PARAM' : '400 M_INVALID_PARAM', JSON.stringify(devices));
+    assert.equal(errorOf(reply), devices === undefined ? '400 M_MISSING_PARAM' : '400 M_BAD_JSON', JSON.stringify(devices));
   }
   const reply = await confirmed(accounts, 'POST', '/delete_devices', { devices: ['A', 'B', 'NOPE'] }, { token, user: 'alice' });
   assert.equal(reply.status, 200);

@@ -2,7 +2,7 @@ import { Type } from '#src/platform/schema.ts';
 import type { AccountAccess, Confirm, ConfirmedLately, Requester } from '#src/accounts/index.ts';
 import { Answer, client, route } from '#src/platform/http/route.ts';
 import type { IncomingRequest, Route } from '#src/platform/http/route.ts';
-import { invalidParam, missingParam } from '#src/protocol/errors.ts';
+import { badJson, missingParam } from '#src/protocol/errors.ts';
 import type { Device, Devices } from '#src/devices/service.ts';
 
 const VERSIONS = ['v3', 'r0', 'unstable'];
@@ -21,12 +21,12 @@ const clientDevice = ({ deviceId, displayName, seen }: Device): object => ({
   ...(seen !== undefined && { last_seen_ip: seen.ip, last_seen_ts: seen.ts }),
 });
 
-/** The ids in `devices`; throws `M_MISSING_PARAM` or `M_INVALID_PARAM`. */
+/** The ids in `devices`; throws `M_MISSING_PARAM` or `M_BAD_JSON`. */
 export const deviceIdsIn = (body: Json): readonly string[] => {
   const { devices } = body;
   if (devices === undefined) throw missingParam('Missing required key: devices');
   if (!Array.isArray(devices) || devices.length > MAX_NAMED_DEVICES || !devices.every((id) => typeof id === 'string')) {
-    throw invalidParam(`devices must be a list of at most ${String(MAX_NAMED_DEVICES)} device ids`);
+    throw badJson(`devices must be a list of at most ${String(MAX_NAMED_DEVICES)} device ids`);
   }
   return devices;
 };

@@ -65,6 +65,40 @@ withBothDatabases('values have limits', async (_t, open) => {
     await assert.rejects(profiles.set(ALICE, '@alice:test', 'displayname', wrong), errcode('M_INVALID_PARAM'));
 });
 
+withBothDatabases('a profile holds what clients put into it, as a whole up to 64 KiB', async (_t, open) => {
+  const database = await open();
+  const profiles = await create(database);
+  const put = (name: string, value: unknown): Promise<void> => profiles.set(ALICE, '@alice:test', name, value);
+  await put('m.tz', 'Europe/Paris');
+  await put('org.example.any', { list: [1, null, 'a\0'] });
+  assert.deepEqual(await profiles.all('@alice:test'), {
+    displayname: 'alice',
+    'm.tz': 'Europe/Paris',
+    'org.example.any': { list: [1, null, 'a\0'] },
+  });
+  assert.deepEqual(await profiles.field('@alice:test', 'm.tz'), { 'm.tz': 'Europe/Paris' });
+  await assert.rejects(profiles.field('@bob:test', 'm.tz'), errcode('M_NOT_FOUND'));
+  assert.deepEqual(await profiles.field('@bob:test', 'avatar_url'), {});
+
+  await put('org.example.big', 'x'.repeat(40_000));
+  await assert.rejects(put('org.example.more', 'x'.repeat(30_000)), errcode('M_PROFILE_TOO_LARGE'));
+  await put('org.example.big', 'x'.repeat(30_000));
+  await put('org.example.more', 'x'.repeat(30_000));
+
+  for (const name of ['m.tz', 'org.example.any', 'org.example.big', 'org.example.more', 'displayname', 'never'])
+    await profiles.remove(ALICE, '@alice:test', name);
+  await assert.rejects(profiles.all('@alice:test'), errcode('M_NOT_FOUND'));
+});
+
+withBothDatabases('who closes the account takes the whole profile away', async (_t, open) => {
+  const database = await open();
+  const profiles = await create(database);
+  await profiles.set(ALICE, '@alice:test', 'm.tz', 'Europe/Paris');
+  await database.write('test', (tx) => profilePort.clear(tx, ALICE.userNum));
+  await assert.rejects(profiles.all('@alice:test'), errcode('M_NOT_FOUND'));
+  await assert.rejects(profiles.field('@alice:test', 'm.tz'), errcode('M_NOT_FOUND'));
+});
+
 withBothDatabases('where names are fixed, only the first may be chosen', async (_t, open) => {
   const database = await open();
   const profiles = await create(database, { enable_set_displayname: false, enable_set_avatar_url: false });

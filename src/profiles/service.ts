@@ -1,10 +1,20 @@
 import type { ProfilePort, Requester, User } from '#src/accounts/index.ts';
 import type { Config } from '#src/platform/config/index.ts';
 import type { Database, Reader } from '#src/platform/database/types.ts';
-import { forbidden, invalidParam, notFound, unknown } from '#src/protocol/errors.ts';
-import { domainOf, isUserId } from '#src/protocol/identifiers.ts';
-import { insertProfile, readChangedProfiles, readProfiles, setProfileField } from '#src/profiles/store.ts';
-import type { ProfileField, ProfileRow } from '#src/profiles/store.ts';
+import { forbidden, invalidParam, notFound, profileTooLarge, unknown } from '#src/protocol/errors.ts';
+import { byteLength, domainOf, isUserId } from '#src/protocol/identifiers.ts';
+import { checkFieldName, isNamedField, type NamedField } from '#src/profiles/field-names.ts';
+import {
+  deleteField,
+  deleteFields,
+  insertProfile,
+  putField,
+  readChangedProfiles,
+  readFields,
+  readProfiles,
+  setProfileField,
+} from '#src/profiles/store.ts';
+import type { ProfileRow } from '#src/profiles/store.ts';
 
 /** A user's profile; a field that is not set is undefined. */
 export interface Profile {
@@ -29,10 +39,19 @@ export interface Profiles {
    * comes once, at its last position, so a follower that lags does not repeat itself.
    */
   readonly changesSince: (reader: Reader, from: number, to: number) => Promise<ChangedProfile[]>;
-  /** The profile of a user id; throws `M_NOT_FOUND`, or `M_INVALID_PARAM` for what is no user id. */
+  /** Name and avatar of a user id; throws `M_NOT_FOUND`, or `M_INVALID_PARAM` for what is no user id. */
   readonly get: (userId: string) => Promise<Profile>;
-  /** Sets a field, or removes it with `''`; of others only for administrators. */
-  readonly set: (requester: Requester, userId: string, field: ProfileField, value: unknown) => Promise<void>;
+  /** All fields that a user has set, by name; throws as `get` does, and `M_NOT_FOUND` where there are none. */
+  readonly all: (userId: string) => Promise<Readonly<Record<string, unknown>>>;
+  /** One field as an object with that member; throws `M_NOT_FOUND` for one that is not set, unless it is the name or the avatar. */
+  readonly field: (userId: string, name: string) => Promise<Readonly<Record<string, unknown>>>;
+  /**
+   * Sets a field of any name; the empty text removes the name and the avatar. Of others only for administrators. Throws `M_KEY_TOO_LARGE`,
+   * `M_PROFILE_TOO_LARGE`, `M_INVALID_PARAM`, `M_FORBIDDEN`, `M_NOT_FOUND`.
+   */
+  readonly set: (requester: Requester, userId: string, name: string, value: unknown) => Promise<void>;
+  /** Removes a field, as `set` does in all else; one that is not there may be removed. */
+  readonly remove: (requester: Requester, userId: string, name: string) => Promise<void>;
 }
 
 const LIMITS = {
@@ -50,7 +69,26 @@ const LIMITS = {
   },
 } as const;
 
+/** All fields of a profile together, as JSON (client-server API, "Profiles"). */
+const MAX_PROFILE_BYTES = 65_536;
+
 const fromRow = (row: ProfileRow): Profile => ({ displayname: row.displayname ?? undefined, avatarUrl: row.avatar_url ?? undefined });
+
+const namedFields = ({ displayname, avatarUrl }: Profile): [NamedField, string][] => [
+  ...(displayname === undefined ? [] : [['displayname', displayname] as [NamedField, string]]),
+  ...(avatarUrl === undefined ? [] : [['avatar_url', avatarUrl] as [NamedField, string]]),
+];
+
+/** Throws `M_PROFILE_TOO_LARGE` when a profile would be too large with a field set to a value. */
+const checkSize = async (reader: Reader, userNum: number, name: string, value: unknown): Promise<void> => {
+  const [row] = await readProfiles(reader, [userNum]);
+  const fields = new Map(await readFields(reader, userNum));
+  for (const [field, text] of row === undefined ? [] : namedFields(fromRow(row))) fields.set(field, JSON.stringify(text));
+  fields.set(name, JSON.stringify(value));
+  // With `"name":` and the comma or brace around each.
+  const bytes = fields.entries().reduce((sum, [field, text]) => sum + byteLength(field) + byteLength(text) + 4, 1);
+  if (bytes > MAX_PROFILE_BYTES) throw profileTooLarge(`A profile is at most ${String(MAX_PROFILE_BYTES)} bytes of JSON`);
+};
 
 const readAll = async (reader: Reader, userNums: readonly number[]): Promise<ReadonlyMap<number, Profile>> => {
   if (userNums.length === 0) return new Map();
@@ -68,7 +106,7 @@ export const createProfiles = ({
   /** `Accounts.find`. */
   findUser: (userId: string) => Promise<User | undefined>;
 }): Profiles => {
-  const checkValue = (field: ProfileField, value: unknown): string => {
+  const checkValue = (field: NamedField, value: unknown): string => {
     const { name, maxLength } = LIMITS[field];
     if (typeof value !== 'string' || value.includes('\0')) throw invalidParam(`'${field}' must be a string`);
     if (value.length > maxLength) throw unknown(`${name} is too long (max ${String(maxLength)})`);
@@ -78,12 +116,56 @@ export const createProfiles = ({
   const profilesOf = (userNums: readonly number[]): Promise<ReadonlyMap<number, Profile>> =>
     database.read('profiles', (reader) => readAll(reader, userNums));
 
-  const checkMayChange = async (userNum: number, field: ProfileField): Promise<void> => {
+  const checkMayChange = async (userNum: number, field: NamedField): Promise<void> => {
     const { setting, disabled } = LIMITS[field];
     if (config[setting]) return;
     const profile = (await profilesOf([userNum])).get(userNum);
     const current = field === 'displayname' ? profile?.displayname : profile?.avatarUrl;
     if (current !== undefined) throw forbidden(disabled);
+  };
+
+  const userOf = async (userId: string): Promise<User> => {
+    if (!isUserId(userId)) throw invalidParam('Invalid user id');
+    const user = await findUser(userId);
+    if (user === undefined) throw notFound('Profile was not found');
+    return user;
+  };
+
+  const get: Profiles['get'] = async (userId) => {
+    const { userNum } = await userOf(userId);
+    const profile = (await profilesOf([userNum])).get(userNum);
+    if (profile === undefined) throw notFound('Profile was not found');
+    return profile;
+  };
+
+  const furtherFields = async (userId: string): Promise<ReadonlyMap<string, string>> => {
+    const { userNum } = await userOf(userId);
+    return database.read('profile fields', (reader) => readFields(reader, userNum));
+  };
+
+  const all: Profiles['all'] = async (userId) => {
+    const [profile, further] = [await get(userId), await furtherFields(userId)];
+    const fields = [...namedFields(profile), ...further.entries().map(([name, value]) => [name, JSON.parse(value) as unknown] as const)];
+    if (fields.length === 0) throw notFound('Profile was not found');
+    return Object.fromEntries(fields);
+  };
+
+  /** Whose profile is to be changed. */
+  const ownerFor = async (requester: Requester, userId: string, name: string): Promise<User> => {
+    if (!isUserId(userId)) throw invalidParam('Invalid user id');
+    if (domainOf(userId) !== config.server_name) throw unknown('User is not hosted on this homeserver');
+    if (userId !== requester.userId && !requester.isAdmin) throw forbidden(`Cannot set another user's ${name}`);
+    checkFieldName(name);
+    return userOf(userId);
+  };
+
+  const setNamed = async (requester: Requester, { userNum }: User, name: NamedField, text: string): Promise<void> => {
+    if (!requester.isAdmin) await checkMayChange(userNum, name);
+    await database.write('set profile', async (tx) => {
+      await checkSize(tx, userNum, name, text);
+      const position = await tx.nextPositions('profiles');
+      await setProfileField(tx, userNum, name, text === '' ? null : text, position);
+    });
   };
 
   return {
@@ -93,25 +175,29 @@ export const createProfiles = ({
       const rows = await readChangedProfiles(reader, from, to);
       return rows.map((row) => ({ userNum: row.user_num, position: row.position, profile: fromRow(row) }));
     },
-    get: async (userId) => {
+    get,
+    all,
+    field: async (userId, name) => {
       if (!isUserId(userId)) throw invalidParam('Invalid user id');
-      const user = await findUser(userId);
-      const profile = user === undefined ? undefined : (await profilesOf([user.userNum])).get(user.userNum);
-      if (profile === undefined) throw notFound('Profile was not found');
-      return profile;
+      checkFieldName(name);
+      if (isNamedField(name)) return Object.fromEntries(namedFields(await get(userId)).filter(([field]) => field === name));
+      const value = (await furtherFields(userId)).get(name);
+      if (value === undefined) throw notFound(`The field '${name}' is not set`);
+      return { [name]: JSON.parse(value) as unknown };
     },
-    set: async (requester, userId, field, value) => {
-      if (!isUserId(userId)) throw invalidParam('Invalid user id');
-      if (domainOf(userId) !== config.server_name) throw unknown('User is not hosted on this homeserver');
-      if (userId !== requester.userId && !requester.isAdmin) throw forbidden(`Cannot set another user's ${field}`);
-      const text = checkValue(field, value);
-      const user = await findUser(userId);
-      if (user === undefined) throw notFound('Profile was not found');
-      if (!requester.isAdmin) await checkMayChange(user.userNum, field);
-      await database.write('set profile', async (tx) => {
-        const position = await tx.nextPositions('profiles');
-        await setProfileField(tx, user.userNum, field, text === '' ? null : text, position);
+    set: async (requester, userId, name, value) => {
+      const user = await ownerFor(requester, userId, name);
+      if (isNamedField(name)) return setNamed(requester, user, name, checkValue(name, value));
+      const text = JSON.stringify(value);
+      await database.write('set profile field', async (tx) => {
+        await checkSize(tx, user.userNum, name, value);
+        await putField(tx, user.userNum, name, text);
       });
+    },
+    remove: async (requester, userId, name) => {
+      const user = await ownerFor(requester, userId, name);
+      if (isNamedField(name)) return setNamed(requester, user, name, '');
+      await database.write('remove profile field', (tx) => deleteField(tx, user.userNum, name));
     },
   };
 };
@@ -126,5 +212,6 @@ export const profilePort: ProfilePort = {
     const position = await tx.nextPositions('profiles');
     await setProfileField(tx, userNum, 'displayname', null, position);
     await setProfileField(tx, userNum, 'avatar_url', null, position);
+    await deleteFields(tx, userNum);
   },
 };

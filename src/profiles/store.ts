@@ -1,14 +1,12 @@
 import { sql } from '#src/platform/database/sql.ts';
 import type { Reader, Transaction } from '#src/platform/database/types.ts';
+import type { NamedField } from '#src/profiles/field-names.ts';
 
 export interface ProfileRow {
   readonly user_num: number;
   readonly displayname: string | null;
   readonly avatar_url: string | null;
 }
-
-/** What a profile may be changed in. */
-export type ProfileField = 'displayname' | 'avatar_url';
 
 /** The profiles of those users who have one. */
 export const readProfiles = (reader: Reader, userNums: readonly number[]): Promise<ProfileRow[]> =>
@@ -32,7 +30,7 @@ export const insertProfile = async (tx: Transaction, row: ProfileRow, position: 
 export const setProfileField = async (
   tx: Transaction,
   userNum: number,
-  field: ProfileField,
+  field: NamedField,
   value: string | null,
   position: number,
 ): Promise<void> => {
@@ -42,4 +40,27 @@ export const setProfileField = async (
       ? sql`UPDATE profiles SET displayname = ${value}, position = ${position} WHERE user_num = ${userNum}`
       : sql`UPDATE profiles SET avatar_url = ${value}, position = ${position} WHERE user_num = ${userNum}`,
   );
+};
+
+/** The further fields of a profile, as JSON by name. */
+export const readFields = async (reader: Reader, userNum: number): Promise<ReadonlyMap<string, string>> => {
+  const rows = await reader.all<{ name: string; value: string }>(sql`
+    SELECT name, value FROM profile_fields WHERE user_num = ${userNum} ORDER BY name`);
+  return new Map(rows.map(({ name, value }) => [name, value]));
+};
+
+/** Sets a further field, to JSON. */
+export const putField = async (tx: Transaction, userNum: number, name: string, value: string): Promise<void> => {
+  await tx.run(sql`
+    INSERT INTO profile_fields (user_num, name, value) VALUES (${userNum}, ${name}, ${value})
+    ON CONFLICT (user_num, name) DO UPDATE SET value = EXCLUDED.value`);
+};
+
+export const deleteField = async (tx: Transaction, userNum: number, name: string): Promise<void> => {
+  await tx.run(sql`DELETE FROM profile_fields WHERE user_num = ${userNum} AND name = ${name}`);
+};
+
+/** Deletes all further fields of a profile. */
+export const deleteFields = async (tx: Transaction, userNum: number): Promise<void> => {
+  await tx.run(sql`DELETE FROM profile_fields WHERE user_num = ${userNum}`);
 };

@@ -6,6 +6,11 @@ import { unrecognized } from '#src/protocol/errors.ts';
 import { parsePlacement } from '#src/push/parse.ts';
 import type { PushRules } from '#src/push/rules.ts';
 
+/** A rule's id is never empty: with an empty last step, a path names a collection, and those are not written to. */
+const checkNamed = (ruleId: string): void => {
+  if (ruleId === '') throw unrecognized('Unrecognized request');
+};
+
 const ONE_RULE = '/pushrules/global/:kind/:ruleId';
 const ATTRIBUTE = '/pushrules/global/:kind/:ruleId/:attribute';
 
@@ -63,6 +68,7 @@ const changingRoutes = ({ access, pushRules }: PushRouteTools): Route[] => [
     query: Type.Object({ before: Type.Optional(Type.String()), after: Type.Optional(Type.String()) }),
     body: Type.Unknown(),
     handle: async ({ caller, params, query, body }) => {
+      checkNamed(params.ruleId);
       await pushRules.put(caller, params.kind, params.ruleId, body, parsePlacement(query));
       return {};
     },
@@ -72,6 +78,7 @@ const changingRoutes = ({ access, pushRules }: PushRouteTools): Route[] => [
     path: client(ONE_RULE, SINCE_V1),
     access: access.user,
     handle: async ({ caller, params }) => {
+      checkNamed(params.ruleId);
       await pushRules.remove(caller, params.kind, params.ruleId);
       return {};
     },

@@ -21,7 +21,15 @@ const unstableFeatures = ({ encryption_enabled_by_default_for_room_type: encrypt
   'io.element.e2ee_forced.public': encrypted === 'all',
   'io.element.e2ee_forced.private': encrypted !== 'off',
   'io.element.e2ee_forced.trusted_private': encrypted !== 'off',
+  // Profiles with fields of the client's choice, as clients look for them before they look at versions.
+  'uk.tcpip.msc4133.stable': true,
 });
+
+/** Which fields of their profiles users may set: all, but where the name or the avatar is not theirs to change. */
+const profileFields = (config: Pick<Config, 'enable_set_displayname' | 'enable_set_avatar_url'>): object => {
+  const disallowed = [...(config.enable_set_displayname ? [] : ['displayname']), ...(config.enable_set_avatar_url ? [] : ['avatar_url'])];
+  return { enabled: true, ...(disallowed.length > 0 && { disallowed }) };
+};
 
 const capabilities = (
   config: Pick<
@@ -34,6 +42,7 @@ const capabilities = (
     available: Object.fromEntries([...ROOM_VERSIONS.values()].map(({ id, stable }) => [id, stable ? 'stable' : 'unstable'])),
   },
   'm.change_password': { enabled: config.password_config.enabled === true && config.password_config.localdb_enabled },
+  'm.profile_fields': profileFields(config),
   'm.set_displayname': { enabled: config.enable_set_displayname },
   'm.set_avatar_url': { enabled: config.enable_set_avatar_url },
   'm.3pid_changes': { enabled: false },
@@ -44,7 +53,7 @@ const clientApiRoutes = ({ access, clock, config }: ServerInfoDependencies): Rou
   route({
     method: 'GET',
     path: at('/_matrix/client/versions'),
-    access: anyone,
+    access: access.optional,
     handle: () => Promise.resolve({ versions: VERSIONS, unstable_features: unstableFeatures(config) }),
   }),
   route({

@@ -95,6 +95,7 @@ test('clients read versions and capabilities', async () => {
     'io.element.e2ee_forced.public': false,
     'io.element.e2ee_forced.private': true,
     'io.element.e2ee_forced.trusted_private': true,
+    'uk.tcpip.msc4133.stable': true,
   });
   type Capabilities = Record<string, unknown> & { 'm.room_versions': { default: string; available: Record<string, string> } };
   const answer = await app.inject({ method: 'GET', url: '/_matrix/client/v3/capabilities' });
@@ -103,6 +104,7 @@ test('clients read versions and capabilities', async () => {
   assert.deepEqual([rooms.available['11'], rooms.available['1'], rooms.available['org.matrix.hydra.11']], ['stable', 'stable', 'unstable']);
   assert.deepEqual(others, {
     'm.change_password': { enabled: true },
+    'm.profile_fields': { enabled: true, disallowed: ['displayname'] },
     'm.set_displayname': { enabled: false },
     'm.set_avatar_url': { enabled: true },
     'm.3pid_changes': { enabled: false },

@@ -67,7 +67,8 @@ export const openRoomsWorld = async (
   const signingKey = signingKeyFromSeed('ed25519:a_test', Buffer.alloc(32, 1));
   const graph = await createRoomGraph({ database, strings, clock, random: systemRandom, serverName: SERVER, signingKey, soleWriter: true });
   const filters = createFilters({ database, config: { filter_timeline_limit: -1 } });
-  const access = { guest: { identify: () => Promise.reject(new Error('nobody is asked here')) } };
+  const nobody = { identify: () => Promise.reject(new Error('nobody is asked here')) };
+  const access = { guest: nobody, user: nobody };
   const ignoredUsers = async (): Promise<ReadonlySet<number>> => new Set();
   const history = createHistory({
     graph,

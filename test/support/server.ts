@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -34,6 +34,8 @@ export interface ServerOptions {
   readonly database?: Json;
   /** Further keys of homeserver.yaml. */
   readonly settings?: Json;
+  /** By default Myelin, or with MYELIN_TEST_SERVER=synapse the pinned Synapse, to see that a test itself is right. */
+  readonly program?: 'myelin' | 'synapse';
 }
 
 const REPOSITORY = join(import.meta.dirname, '../..');
@@ -69,12 +71,16 @@ export const freePort = async (): Promise<number> => {
   return port;
 };
 
-/** The program under test: Myelin, or with MYELIN_TEST_SERVER=synapse the pinned Synapse, to see that a test itself is right. */
-const command = (config: string): [string, string[]] => {
-  if (process.env['MYELIN_TEST_SERVER'] !== 'synapse') return [join(REPOSITORY, 'bin/myelin'), ['--config-path', config]];
-  const venv = process.env['MYELIN_SYNAPSE_VENV'] ?? join(homedir(), '.cache/myelin/synapse-1.163.2');
-  return [join(venv, 'bin/python'), ['-m', 'synapse.app.homeserver', '--config-path', config]];
-};
+const SYNAPSE_PYTHON = join(process.env['MYELIN_SYNAPSE_VENV'] ?? join(homedir(), '.cache/myelin/synapse-1.163.2'), 'bin/python');
+
+/** Why there are no tests beside real Synapse, in the words of `test/skips.txt`. */
+export const NO_SYNAPSE = 'real Synapse is not installed';
+export const hasSynapse = existsSync(SYNAPSE_PYTHON);
+
+const command = (program: string | undefined, config: string): [string, string[]] =>
+  program === 'synapse'
+    ? [SYNAPSE_PYTHON, ['-m', 'synapse.app.homeserver', '--config-path', config]]
+    : [join(REPOSITORY, 'bin/myelin'), ['--config-path', config]];
 
 const writeConfig = (folder: string, port: number, options: ServerOptions): string => {
   const config = join(folder, 'homeserver.yaml');
@@ -123,7 +129,7 @@ export const startServer = async (options: ServerOptions = {}): Promise<Server> 
 
   const start = async (): Promise<void> => {
     const file = openSync(log, 'a');
-    const [program, args] = command(config);
+    const [program, args] = command(options.program ?? process.env['MYELIN_TEST_SERVER'], config);
     const started = spawn(program, args, { cwd: folder, stdio: ['ignore', file, file] });
     child = started;
     closeSync(file);

@@ -9,7 +9,7 @@ import type { Directory } from '#src/rooms/directory/service.ts';
 const ALIAS = client('/directory/room/:roomAlias', SINCE_V1);
 const LISTING = client('/directory/list/room/:roomId', SINCE_V1);
 
-const AliasBody = Type.Object({ room_id: Type.String() });
+const AliasBody = Type.Object({ room_id: Type.String(), servers: Type.Optional(Type.Array(Type.String())) });
 const VisibilityBody = Type.Optional(
   Type.Object({ visibility: Type.Optional(Type.Union([Type.Literal('public'), Type.Literal('private')])) }),
 );

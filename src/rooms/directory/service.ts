@@ -2,7 +2,7 @@ import type { Requester } from '#src/accounts/index.ts';
 import type { Config } from '#src/platform/config/index.ts';
 import type { Database, Transaction } from '#src/platform/database/types.ts';
 import { aliasExists, forbidden, invalidParam, MatrixError, notFound, unknown } from '#src/protocol/errors.ts';
-import { byteLength, isRoomAlias, isRoomId, MAX_ID_BYTES, parseRoomAlias } from '#src/protocol/identifiers.ts';
+import { domainOf, byteLength, isRoomAlias, isRoomId, MAX_ID_BYTES, parseRoomAlias } from '#src/protocol/identifiers.ts';
 import type { JsonObject } from '#src/protocol/json.ts';
 import { powerLevels } from '#src/protocol/power-levels.ts';
 import { roomVersion } from '#src/protocol/room-versions.ts';
@@ -141,6 +141,7 @@ export const createDirectory = ({ graph, database, config }: DirectoryDependenci
       if (!isNew) throw aliasExists(`Room alias ${alias} already exists`);
     },
     removeAlias: async (requester, alias) => {
+      if (isRoomAlias(alias) && domainOf(alias) !== config.server_name) throw notFound('Unknown room alias');
       checkAlias(alias);
       const row = await read(alias);
       const room = row && (await graph.rooms([row.room_num])).get(row.room_num);

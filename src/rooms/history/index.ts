@@ -30,7 +30,7 @@ export interface History {
 export interface HistoryTools {
   readonly graph: RoomGraph;
   readonly clock: Clock;
-  readonly access: Pick<AccountAccess, 'guest'>;
+  readonly access: Pick<AccountAccess, 'guest' | 'user'>;
   readonly transactionIdOf: TransactionIdOf;
   readonly ignoredUsers: IgnoredUsers;
   readonly erasedUsers: Pick<ErasedUsers, 'has'>;

@@ -22,7 +22,7 @@ const tokenOf = (text: string | undefined, name: string): HistoryToken | undefin
 const array = (texts: readonly string[]): string => `[${texts.join(',')}]`;
 
 export interface HistoryRouteTools {
-  readonly access: Pick<AccountAccess, 'guest'>;
+  readonly access: Pick<AccountAccess, 'guest' | 'user'>;
   readonly pagination: Pagination;
   readonly stateReader: StateReader;
   readonly parseFilter: ParseFilter;
@@ -115,7 +115,7 @@ const memberRoutes = ({ access, stateReader }: HistoryRouteTools): Route[] => [
   route({
     method: 'GET',
     path: client('/rooms/:roomId/joined_members', SINCE_V1),
-    access: access.guest,
+    access: access.user,
     handle: async ({ caller, params }) => ({ joined: await stateReader.joinedMembers(caller, params.roomId) }),
   }),
 ];

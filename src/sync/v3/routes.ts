@@ -16,7 +16,7 @@ export interface SyncRouteTools {
 export const syncRoutes = ({ access, filters, service, seen }: SyncRouteTools): Route[] => [
   route({
     method: 'GET',
-    path: client('/sync', ['v3', 'r0', 'v2_alpha']),
+    path: client('/sync', ['v3', 'r0', 'unstable']),
     access: access.guest,
     query: SyncQuery,
     handle: async ({ caller, query, request }) => {
