@@ -12,7 +12,6 @@ import {
   withMember,
 } from '#src/protocol/canonical-json.ts';
 import type { JsonValue } from '#src/protocol/json.ts';
-import { parseStrictJson } from '#src/protocol/json.ts';
 
 const text = fc.string({ unit: 'binary' });
 const { value: jsonValue } = fc.letrec<{ value: JsonValue }>((tie) => ({
@@ -160,22 +159,5 @@ describe('canonical members', () => {
         assert.equal(joinMembers(members), canonicalJson(Object.fromEntries([...Object.entries(object), [key, 'new']])));
       }),
     );
-  });
-});
-
-describe('strict JSON', () => {
-  for (const token of ['1.0', '1e3', '-2E+1', '0.5', '1.5e400']) {
-    it(`refuses ${token}`, () => {
-      assert.throws(() => parseStrictJson(`{"a":"1.5","b":[true,${token}]}`), /written without fraction or exponent/);
-    });
-  }
-
-  it('does not mind such numbers in texts', () => {
-    const source = '{"a":"1.5","1e3":"\\"2.5","b":[-12,0,"\\\\",3]}';
-    assert.deepEqual(parseStrictJson(source), JSON.parse(source));
-  });
-
-  it('says that other text is no JSON', () => {
-    assert.throws(() => parseStrictJson('{"a":'), { errcode: 'M_NOT_JSON' });
   });
 });

@@ -136,6 +136,24 @@ describe('signing events', () => {
     const invite = { type: 'm.room.member', sender: '@a:one', content: { membership: 'invite', third_party_invite: {} } };
     assert.deepEqual(requiredSigners(invite, v11), []);
   });
+
+  it('asks the authoriser for joins alone', () => {
+    const content = { membership: 'leave', join_authorised_via_users_server: '@b:two' };
+    assert.deepEqual(requiredSigners({ type: 'm.room.member', sender: '@a:one', content }, v11), ['one']);
+  });
+
+  it("requires the server of the event's id in versions 1 and 2", () => {
+    const event = { type: 'm.room.message', sender: '@a:one', content: {}, event_id: '$x:three' };
+    for (const id of ['1', '2']) assert.deepEqual(requiredSigners(event, roomVersion(id)), ['one', 'three']);
+    assert.deepEqual(requiredSigners(event, roomVersion('3')), ['one']);
+    const invite = {
+      type: 'm.room.member',
+      sender: '@a:one',
+      content: { membership: 'invite', third_party_invite: {} },
+      event_id: '$x:three',
+    };
+    assert.deepEqual(requiredSigners(invite, roomVersion('1')), ['three']);
+  });
 });
 
 const message: NewPdu = {
@@ -151,6 +169,16 @@ const message: NewPdu = {
   serverName: 'domain',
   signingKey: key,
 };
+
+describe('what is unsigned', () => {
+  it('may hold numbers that the event may not', () => {
+    const { json } = buildPdu(message);
+    const withAge = (text: string, value: string): string => text.replace(/\}$/, `,"unsigned":{"age":${value}}}`);
+    for (const value of ['1.5', '1.0', '1e3', '9007199254740993']) assert.equal(parsePdu(withAge(json, value), v11).json, json);
+    assert.throws(() => parsePdu(json.replace('"depth":12', '"depth":12.0'), v11), { errcode: 'M_BAD_JSON' });
+    assert.throws(() => parsePdu(json.replace('"msgtype"', '"x":1e2,"msgtype"'), v11), { errcode: 'M_BAD_JSON' });
+  });
+});
 
 describe('building an event', () => {
   it('makes one that parses to itself with a valid hash, signature and id', () => {

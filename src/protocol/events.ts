@@ -5,7 +5,7 @@ import { checkFormat, checkSize, isNamelessCreate, oversizedKey } from '#src/pro
 import { contentHashOf, eventIdOf, isContentHash, numbersOf, referenceHash, signedTextOf } from '#src/protocol/hashes.ts';
 import { MAX_ID_BYTES, roomIdOfCreate } from '#src/protocol/identifiers.ts';
 import type { JsonNumber, JsonObject, JsonValue } from '#src/protocol/json.ts';
-import { isJsonObject, parseLosslessJson, parseStrictJson } from '#src/protocol/json.ts';
+import { isJsonObject, parseLosslessJson } from '#src/protocol/json.ts';
 import { redact } from '#src/protocol/redaction.ts';
 import type { RoomVersion } from '#src/protocol/room-versions.ts';
 import type { Signatures, SigningKey } from '#src/protocol/signatures.ts';
@@ -161,8 +161,7 @@ const encode = (pdu: Pdu, members: readonly CanonicalMember[], version: RoomVers
 
 /** What an event's text holds, numbers as the room version has them, without the keys that are no part of the event. */
 const readEvent = (source: string | JsonObject, version: RoomVersion): JsonObject => {
-  const parse = version.strictCanonicalJson ? parseStrictJson : parseLosslessJson;
-  const parsed = typeof source === 'string' ? parse(source) : source;
+  const parsed = typeof source === 'string' ? parseLosslessJson(source) : source;
   if (!isJsonObject(parsed)) throw badJson('An event must be an object');
   const { unsigned, ...event } = parsed;
   if (unsigned !== undefined && !isJsonObject(unsigned)) throw badJson('unsigned: not an object');

@@ -95,17 +95,3 @@ export const parseLosslessJson = (text: string): JsonValue =>
   MAY_BE_INEXACT.test(text)
     ? parse(text, (_key, value, { source }) => (typeof value === 'number' ? exactNumber(value, source) : value))
     : parse(text);
-
-/**
- * Parses JSON that must follow canonical JSON's rule for numbers: integers without fraction or exponent. Their range is checked
- * when the value is encoded again. Throws `notJson` for bad syntax and `badJson` for another number.
- */
-export const parseStrictJson = (text: string): JsonValue => {
-  if (!MAY_BE_INEXACT.test(text)) return parse(text);
-  return parse(text, (_key, value, { source }) => {
-    if (typeof value === 'number' && FRACTION_OR_EXPONENT.test(source)) {
-      throw badJson(`Numbers must be integers, written without fraction or exponent: ${source.slice(0, 30)}`);
-    }
-    return value;
-  });
-};

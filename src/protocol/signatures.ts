@@ -122,12 +122,19 @@ const isThirdPartyInvite = (event: Hashable): boolean =>
   event.type === 'm.room.member' && event.content.membership === 'invite' && event.content.third_party_invite !== undefined;
 
 /**
- * The servers whose signatures an event must carry: its sender's, unless it is a third-party invite; and that of the user who
- * authorises a restricted join.
+ * The servers whose signatures an event must carry (server-server API, Validating hashes and signatures on received events): its sender's,
+ * unless it is a third-party invite; in versions 1 and 2 that which gave it its id; and that of the user who authorises a restricted join. The
+ * latter is asked for joins alone, as other servers do: clients copy the key into the events that follow.
  */
-export const requiredSigners = (event: Hashable & { readonly sender: string }, version: RoomVersion): string[] => {
+export const requiredSigners = (
+  event: Hashable & { readonly sender: string; readonly event_id?: string },
+  version: RoomVersion,
+): string[] => {
   const servers = isThirdPartyInvite(event) ? [] : [domainOf(event.sender)];
-  const authoriser = event.content.join_authorised_via_users_server;
-  if (version.restricted && event.type === 'm.room.member' && typeof authoriser === 'string') servers.push(domainOf(authoriser));
+  if (version.eventIds === 'given' && event.event_id !== undefined) servers.push(domainOf(event.event_id));
+  const { membership, join_authorised_via_users_server: authoriser } = event.content;
+  if (version.restricted && event.type === 'm.room.member' && membership === 'join' && typeof authoriser === 'string') {
+    servers.push(domainOf(authoriser));
+  }
   return [...new Set(servers.filter((server) => server !== undefined))];
 };

@@ -34,6 +34,19 @@ describe('rule 5, m.room.member', () => {
     undefined,
     8,
   );
+  inAll('an authoriser of what is no join', 'allowed', (id) => memberPdu(id, BOB, BOB, 'leave', { join_authorised_via_users_server: 5 }));
+  inAll(
+    'a join rule that is null, which is not that of rooms without one',
+    '5.3.7',
+    (id) => memberPdu(id, DAVE, DAVE, 'join'),
+    () => [membership(DAVE, 'invite'), stateEvent(ALICE, 'm.room.join_rules', '', { join_rule: null })],
+  );
+  inAll(
+    'join rules without a join rule',
+    'allowed',
+    (id) => memberPdu(id, DAVE, DAVE, 'join'),
+    () => [membership(DAVE, 'invite'), stateEvent(ALICE, 'm.room.join_rules', '', {})],
+  );
   inAll('an unknown membership', '5.8', (id) => memberPdu(id, BOB, BOB, 'dance'));
   inAll('a membership that is no text', '5.8', (id) => memberPdu(id, BOB, BOB, 1));
 

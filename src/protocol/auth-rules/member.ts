@@ -12,7 +12,10 @@ export interface MemberCheck extends Check {
 
 const isMember = (membership: unknown): boolean => membership === 'join' || membership === 'invite';
 
-const joinRuleOf = ({ state }: Check): unknown => state('m.room.join_rules', '')?.pdu.content.join_rule ?? 'invite';
+const joinRuleOf = ({ state }: Check): unknown => {
+  const { join_rule: rule = 'invite' } = state('m.room.join_rules', '')?.pdu.content ?? {};
+  return rule;
+};
 
 /** Rule 5.3.1: the creator's join right after the create event. */
 const isCreatorsFirstJoin = ({ pdu, create, version, target }: MemberCheck): boolean =>
@@ -115,14 +118,15 @@ const checkMembership = (check: MemberCheck): Verdict => {
 
 /**
  * Rule 5 (4 before version 12): `m.room.member`. It always decides. That the server of `join_authorised_via_users_server` has signed
- * the event (rule 5.2.1) is checked with the other signatures, see `requiredSigners`; here only that there is such a server.
+ * the event (rule 5.2.1) is checked with the other signatures, see `requiredSigners`; here only that there is such a server. As on other
+ * servers, the key means nothing on events that are no joins: clients copy it into those that follow.
  */
 export const checkMember: Rule = (check) => {
   const { content, state_key: target } = check.pdu;
   if (target === undefined || content.membership === undefined)
     return rejected('5.1', 'A membership event has a state_key and a membership');
   const authoriser = content.join_authorised_via_users_server;
-  if (check.version.restricted && authoriser !== undefined && !isUserId(authoriser)) {
+  if (check.version.restricted && content.membership === 'join' && authoriser !== undefined && !isUserId(authoriser)) {
     return rejected('5.2.1', 'join_authorised_via_users_server is not a user id');
   }
   return checkMembership({ ...check, target });

@@ -58,6 +58,13 @@ const readUnconflicted = async ({ unconflicted }: StateSets, keys: readonly Stat
   return new Map(found.filter((entry): entry is [string, string] => entry[1] !== undefined));
 };
 
+/**
+ * Events of the auth difference that all state sets have. By the letter an event is not in its own auth chain, so that one which only some state
+ * sets also cite would be replayed; but all servers count a state's events to its auth chain, and states must come out the same everywhere.
+ */
+const agreedOn = ({ authDifference }: StateSets, unconflicted: ReadonlyMap<string, string>): Iterable<string> =>
+  new Set(authDifference).intersection(new Set(unconflicted.values()));
+
 /** Versions 1 and 2 start from the unconflicted state, version 2.1 from nothing. */
 const initialState = (unconflicted: ReadonlyMap<string, string>, events: KnownEvents, version: RoomVersion): AuthState => {
   if (version.stateResolution === 'v2.1') return () => undefined;
@@ -104,13 +111,15 @@ export const resolveState = async (sets: StateSets): Promise<ResolvedKey[]> => {
   const events = createKnownEvents(sets.loadEvents);
   const isVersion1 = version.stateResolution === 'v1';
   const authDifference = isVersion1 ? [] : sets.authDifference;
-  const subgraph = version.stateResolution === 'v2.1' ? sets.conflictedSubgraph : [];
   const conflicting = sets.conflicts.flatMap(({ eventIds }) => eventIds);
-  const between = [...authDifference, ...subgraph];
-  await events.load([...conflicting, ...between]);
-  const fullConflicted = new Set([...conflicting, ...between.filter((eventId) => events.get(eventId) !== undefined)]);
+  const between = new Set(version.stateResolution === 'v2.1' ? sets.conflictedSubgraph : []);
+  await events.load([...conflicting, ...authDifference, ...between]);
+  const known = [...authDifference, ...between].filter((eventId) => events.get(eventId) !== undefined);
+  const fullConflicted = new Set([...conflicting, ...known]);
+  const candidates = [...fullConflicted].map((eventId) => events.need(eventId));
+  const unconflicted = await readUnconflicted(sets, touchedKeys(candidates, version));
+  for (const eventId of agreedOn(sets, unconflicted)) if (!between.has(eventId)) fullConflicted.delete(eventId);
   const conflicted = [...fullConflicted].map((eventId) => events.need(eventId));
-  const unconflicted = await readUnconflicted(sets, touchedKeys(conflicted, version));
   await events.load([...conflicted.flatMap((event) => authorisingEventIds(event, version)), ...unconflicted.values()]);
   const initial = initialState(unconflicted, events, version);
   if (isVersion1) return resolveVersion1(sets.conflicts, initial, events, version);

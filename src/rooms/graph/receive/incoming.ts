@@ -1,7 +1,8 @@
 import { setImmediate } from 'node:timers/promises';
 import { MatrixError } from '#src/protocol/errors.ts';
 import { parsePdu, type ParsedEvent, redactedCopy } from '#src/protocol/events.ts';
-import { clampedInteger, type JsonObject } from '#src/protocol/json.ts';
+import type { JsonObject } from '#src/protocol/json.ts';
+import { signedAt } from '#src/protocol/key-validity.ts';
 import { type RoomVersion, roomVersion } from '#src/protocol/room-versions.ts';
 import { requiredSigners, signingKeyIds, type VerifyKey, verifySignedText } from '#src/protocol/signatures.ts';
 import type { RoomInfo } from '#src/rooms/graph/events.ts';
@@ -41,7 +42,7 @@ const checkSignatures = async (
   keys: ServerKeys,
 ): Promise<string | undefined> => {
   const { pdu, eventId, signedText } = parsed;
-  const atMs = version.enforcesKeyValidity ? clampedInteger(pdu.origin_server_ts) : undefined;
+  const atMs = signedAt(pdu, version);
   let wanting: string | undefined;
   for (const server of requiredSigners(pdu, version)) {
     const found = new Map<string, VerifyKey | undefined>();
