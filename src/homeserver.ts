@@ -1,6 +1,7 @@
 import { signingKeyFromSeed } from '#src/protocol/signatures.ts';
 import { ConfigError, type Config, readSigningKeys } from '#src/platform/config/index.ts';
 import { createPasswords } from '#src/platform/crypto/passwords.ts';
+import { createBackgroundUpdates } from '#src/platform/database/background-updates.ts';
 import { openDatabase } from '#src/platform/database/index.ts';
 import { createStrings } from '#src/platform/database/strings.ts';
 import type { Database, DatabaseMetrics } from '#src/platform/database/types.ts';
@@ -28,7 +29,14 @@ import { createDirectory, createPublicRooms, directoryRoutes, publicRoomsRoutes 
 import { createHistory } from '#src/rooms/history/index.ts';
 import { createLeaveRooms, createMembership, createProfileChanges, membershipRoutes } from '#src/rooms/membership/index.ts';
 import { createMessaging, messagingRoutes } from '#src/rooms/messaging/index.ts';
-import { acquireWriterLease, createRoomGraph, ownServerKeys, scheduleGraphJanitor } from '#src/rooms/graph/index.ts';
+import {
+  acquireWriterLease,
+  AUTH_GENERATIONS_UPDATE,
+  createRoomGraph,
+  ownServerKeys,
+  scheduleGraphJanitor,
+  updateAuthGenerations,
+} from '#src/rooms/graph/index.ts';
 import { createTyping, typingRoutes } from '#src/typing/index.ts';
 import { createSync, parseToken } from '#src/sync/index.ts';
 import { clientWellKnown, serverInfoRoutes } from '#src/server-info/index.ts';
@@ -88,6 +96,12 @@ const layGround = (config: Config, host: Host, database: Database) => ({
   random: systemRandom,
   strings: createStrings(database),
   jobs: createJobs(host.logging.named('synapse.jobs')),
+  backgroundUpdates: createBackgroundUpdates({
+    database,
+    config: config.background_updates,
+    clock: host.clock,
+    logger: host.logging.named('synapse.storage.background_updates'),
+  }),
   limiters: createRateLimiters({ clock: host.clock, config }),
   passwords: createPasswords({
     threads: host.passwordThreads,
@@ -156,6 +170,7 @@ const assembleRooms = async (ground: Ground, { access, profiles }: Users) => {
     lease: await acquireWriterLease(database, jobs),
   });
   scheduleGraphJanitor(jobs, database, clock);
+  ground.backgroundUpdates.register(AUTH_GENERATIONS_UPDATE, updateAuthGenerations);
   const directory = createDirectory({ graph, database, config });
   const membership = createMembership({ graph, strings, directory, profiles, config, limiters });
   const creation = createCreation({ graph, membership, directory, clock, config, limiters });
@@ -254,12 +269,14 @@ const assemble = async (config: Config, host: Host, database: Database) => {
   const rooms = await assembleRooms(ground, users);
   const reading = await assembleReading(ground, users, rooms, erasedUsers);
   const followers = await startFollowers(ground, users, rooms);
+  ground.backgroundUpdates.start();
   return {
     routes: [...users.routes, ...rooms.routes, ...reading.routes],
     createRegistrationToken: users.accounts.createRegistrationToken,
     limiters: ground.limiters,
     stop: async (): Promise<void> => {
       await reading.close();
+      await ground.backgroundUpdates.stop();
       await ground.jobs.stop();
       await followers.stop();
       await users.accounts.close();

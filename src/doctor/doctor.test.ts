@@ -99,6 +99,11 @@ const DAMAGE: readonly (readonly [name: string, damage: (room: { num: number; la
   ['a lost membership', ({ num }) => sql`DELETE FROM memberships WHERE room_num = ${num} AND membership = 'ban'`, ['memberships']],
   ['lost auth edges', ({ last }) => sql`DELETE FROM event_auth WHERE event_num = ${last - 1}`, ['auth-edges']],
   [
+    'a wrong index of auth chains',
+    ({ last }) => sql`UPDATE auth_generations SET generation = 0 WHERE event_num = ${last - 1}`,
+    ['auth-chains'],
+  ],
+  [
     'rows of no room',
     () => sql`INSERT INTO room_heads (room_num, forward_extremities, current_root) VALUES (99999, '[]', '')`,
     ['orphans'],

@@ -15,6 +15,8 @@ export interface Placed {
   readonly edges: readonly number[];
   /** What it cites and is known not to be here. */
   readonly missing: ReadonlySet<string>;
+  /** Whether the index of auth chains does not agree with the table of auth events. */
+  readonly isMisplaced: boolean;
 }
 
 /** What the checks of a room's graph look into. */
@@ -32,7 +34,7 @@ const MAX_CITED = 10;
 type Say = (check: string, sentence: string) => void;
 
 /** The events that the event follows and cites are here, in this room, and the table of auth events has them. */
-const checkCited = ({ room }: GraphTools, { row, parsed, cited, edges, missing }: Placed, say: Say): void => {
+const checkCited = ({ room }: GraphTools, { row, parsed, cited, edges, missing, isMisplaced }: Placed, say: Say): void => {
   // An outlier's surroundings need not be here.
   const prev = row.state_root === null ? [] : prevEventIds(parsed.pdu);
   for (const eventId of prev)
@@ -46,6 +48,8 @@ const checkCited = ({ room }: GraphTools, { row, parsed, cited, edges, missing }
   const expected = [...new Set(auth.flatMap((event) => event?.event_num ?? []))].sort((a, b) => a - b);
   if (expected.join() !== edges.toSorted((a, b) => a - b).join())
     say('auth-edges', 'The table of auth events does not agree with the event. State of forks may be resolved wrongly.');
+  else if (isMisplaced)
+    say('auth-chains', 'The index of auth chains does not agree with the table of auth events. State of forks may be resolved wrongly.');
 };
 
 /** The state after the event is the state before it and, if it is an accepted state event, itself. */

@@ -4,7 +4,7 @@ import { type RoomVersion, roomVersion } from '#src/protocol/room-versions.ts';
 import type { Strings } from '#src/platform/database/strings.ts';
 import type { Reader } from '#src/platform/database/types.ts';
 import { checkEvent, type OwnServer } from '#src/doctor/event-check.ts';
-import { isAccepted } from '#src/rooms/graph/index.ts';
+import { isAccepted, verifyAuthChains } from '#src/rooms/graph/index.ts';
 import type { Report } from '#src/doctor/finding.ts';
 import { checkInGraph, type GraphTools, type Placed } from '#src/doctor/graph-check.ts';
 import {
@@ -13,6 +13,7 @@ import {
   eventsById,
   eventsByNum,
   headRow,
+  isIndexed,
   membershipsAfter,
   missingEvents,
   nodesAfter,
@@ -51,7 +52,7 @@ const checkPage = async (tools: RoomCheckTools, graph: GraphTools, rows: readonl
   });
   if (known.length < rows.length) ends.isKnown = false;
   const ids = [...new Set(known.flatMap(({ parsed: { pdu } }) => [...prevEventIds(pdu), ...authEventIds(pdu)]))];
-  const { cited, edges, missing } = await tools.database.read('cited events', async (reader) => ({
+  const { cited, edges, missing, misplaced } = await tools.database.read('cited events', async (reader) => ({
     cited: new Map((await eventsById(reader, ids)).map((event) => [event.event_id, event])),
     edges: Map.groupBy(
       await authEdges(
@@ -68,6 +69,14 @@ const checkPage = async (tools: RoomCheckTools, graph: GraphTools, rows: readonl
       ),
       (each) => each.event_num,
     ),
+    misplaced: new Set(
+      (await isIndexed(reader))
+        ? await verifyAuthChains(
+            reader,
+            rows.filter((row) => row.state_key_num !== null).map((row) => row.event_num),
+          )
+        : [],
+    ),
   }));
   for (const { row, parsed } of known) {
     const placed: Placed = {
@@ -76,6 +85,7 @@ const checkPage = async (tools: RoomCheckTools, graph: GraphTools, rows: readonl
       cited,
       edges: (edges.get(row.event_num) ?? []).map((edge) => edge.auth_num),
       missing: new Set(missing.get(row.event_num)?.map((each) => each.missing_event_id)),
+      isMisplaced: misplaced.has(row.event_num),
     };
     await checkInGraph(graph, placed);
     if (row.stream_position === null || row.stream_position < 0) continue;

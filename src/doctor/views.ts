@@ -1,4 +1,5 @@
 import { sql } from '#src/platform/database/sql.ts';
+import { AUTH_GENERATIONS_UPDATE } from '#src/rooms/graph/index.ts';
 import type { Reader } from '#src/platform/database/types.ts';
 
 /** Read-only SQL over the tables of rooms: `rooms`, `room_heads`, `events`, `event_auth`, `state_nodes`, `memberships`, and what hangs on rooms. */
@@ -67,6 +68,10 @@ export const missingEvents = async (
   nums: readonly number[],
 ): Promise<{ event_num: number; missing_event_id: string }[]> =>
   reader.all(sql`SELECT event_num, missing_event_id FROM missing_events WHERE room_num = ${roomNum} AND event_num ${sql.in(nums)}`);
+
+/** Whether the index of auth chains is complete: not while events from before there was one get their places in it. */
+export const isIndexed = async (reader: Reader): Promise<boolean> =>
+  (await reader.one(sql`SELECT name FROM background_updates WHERE name = ${AUTH_GENERATIONS_UPDATE}`)) === undefined;
 
 export const headRow = async (
   reader: Reader,

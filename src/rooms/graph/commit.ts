@@ -1,5 +1,6 @@
 import type { Clock } from '#src/platform/clock.ts';
 import type { Transaction } from '#src/platform/database/types.ts';
+import { putGeneration } from '#src/rooms/graph/auth-chains/store.ts';
 import type { Drafted, DraftWork, Head } from '#src/rooms/graph/draft.ts';
 import type { RoomEvent, RoomInfo } from '#src/rooms/graph/events.ts';
 import type { NodeId } from '#src/rooms/graph/state-tree/nodes.ts';
@@ -34,6 +35,8 @@ export interface Batch {
   /** The root of the current state before the batch. */
   readonly rootBefore: NodeId;
   readonly work: DraftWork;
+  /** How far state events of the batch are from the beginning over auth events. */
+  readonly generations: ReadonlyMap<number, number>;
 }
 
 /** What changed in a room, as it became durable. */
@@ -112,6 +115,7 @@ export const writeBatch = async (tx: Transaction, batch: Batch, membershipsOf: M
     root = each.currentRoot;
   }
   for (const event of revised) await reviseEvent(tx, event);
+  for (const [num, generation] of batch.generations) putGeneration(tx, num, generation);
   for (const { key, event } of sent) insertTransaction(tx, key, batch.room.num, event.num, clock.now());
   for (const body of alongside) await body(tx);
   if (drafted.length > 0) putHead(tx, batch.room.num, { extremities: head.extremities.map((event) => event.num), root: head.view.root });

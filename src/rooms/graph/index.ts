@@ -5,6 +5,7 @@ import type { Clock } from '#src/platform/clock.ts';
 import type { Strings } from '#src/platform/database/strings.ts';
 import type { Database, LeaseToken } from '#src/platform/database/types.ts';
 import type { Random } from '#src/platform/random.ts';
+import { createAuthChains } from '#src/rooms/graph/auth-chains/index.ts';
 import type { Committed } from '#src/rooms/graph/commit.ts';
 import type { Head, NewEvent, RoomDraft } from '#src/rooms/graph/draft.ts';
 import { createEvents, type Events } from '#src/rooms/graph/event-cache.ts';
@@ -21,6 +22,12 @@ import { createStates, type States } from '#src/rooms/graph/states.ts';
 import { createTimeline, type Timeline } from '#src/rooms/graph/timeline.ts';
 import { type CommitParticipant, createRoomWriter } from '#src/rooms/graph/writer.ts';
 
+export {
+  AUTH_GENERATIONS_UPDATE,
+  rebuildAuthChains,
+  updateAuthGenerations,
+  verifyAuthChains,
+} from '#src/rooms/graph/auth-chains/rebuild.ts';
 export { EVENTS_STREAM } from '#src/rooms/graph/commit.ts';
 export type { NewEvent, RoomDraft } from '#src/rooms/graph/draft.ts';
 export type { Events } from '#src/rooms/graph/event-cache.ts';
@@ -126,6 +133,7 @@ export const createRoomGraph = async (tools: RoomGraphTools): Promise<RoomGraph>
     signingKey,
     events,
     states,
+    authChains: createAuthChains(database),
     hotRooms,
     sentTransactions,
     eventNumbers: createNumbers(database, 'event_numbers'),

@@ -64,18 +64,6 @@ export const roomEventNumsForwards = async (reader: Reader, roomNum: number, poi
         ORDER BY depth, stream_position LIMIT ${limit}`,
   );
 
-/** What is reached over the auth events of some events. */
-export const authChain = async (reader: Reader, eventNums: readonly number[]): Promise<Set<number>> => {
-  const found = await nums(
-    reader,
-    sql`WITH RECURSIVE chain (event_num) AS (
-          SELECT auth_num FROM event_auth WHERE event_num ${sql.in(eventNums)}
-          UNION SELECT edge.auth_num FROM event_auth edge JOIN chain ON edge.event_num = chain.event_num
-        ) SELECT event_num FROM chain`,
-  );
-  return new Set(found);
-};
-
 interface RawMembership {
   readonly room_num: number;
   readonly user_num: number;

@@ -1,19 +1,14 @@
 import { stateKeyText } from '#src/protocol/auth-rules/index.ts';
 import type { RoomVersion } from '#src/protocol/room-versions.ts';
-import {
-  type Conflict,
-  conflictedSubgraph,
-  type LoadEvents,
-  type ResolutionEvent,
-  resolveState,
-} from '#src/protocol/state-resolution/index.ts';
+import { type Conflict, type LoadEvents, type ResolutionEvent, resolveState } from '#src/protocol/state-resolution/index.ts';
 import type { Strings } from '#src/platform/database/strings.ts';
 import type { Database } from '#src/platform/database/types.ts';
+import { authDifference, type AuthGraph, eventsBetween } from '#src/rooms/graph/auth-chains/difference.ts';
+import type { AuthChains } from '#src/rooms/graph/auth-chains/index.ts';
 import { REJECTED } from '#src/rooms/graph/events.ts';
-import { authChain } from '#src/rooms/graph/read-store.ts';
 import { keyText, type StateKey } from '#src/rooms/graph/state-tree/keys.ts';
 import type { NodeId } from '#src/rooms/graph/state-tree/nodes.ts';
-import { type Changed, diff, entries, get, put, type StateChange } from '#src/rooms/graph/state-tree/tree.ts';
+import { type Changed, diff, get, put, type StateChange } from '#src/rooms/graph/state-tree/tree.ts';
 import type { States } from '#src/rooms/graph/states.ts';
 import type { Pending, RoomReads } from '#src/rooms/graph/view.ts';
 
@@ -22,6 +17,7 @@ export interface ResolveTools {
   readonly database: Database;
   readonly strings: Strings;
   readonly states: States;
+  readonly authChains: AuthChains;
 }
 
 /** A key on which the roots do not agree: under it, the event of each root. */
@@ -40,61 +36,22 @@ const disagreements = async (reads: RoomReads, roots: readonly NodeId[]): Promis
   );
 };
 
-/** All that is reached over auth events, by number; what the batch at work has made is walked in memory, the rest by the database. */
-const chainOf = async (tools: ResolveTools, pending: Pending, eventNums: Iterable<number>): Promise<Set<number>> => {
-  const chain = new Set<number>();
-  const durable = new Set<number>();
-  const visit = (num: number): void => {
-    const auth = pending.auth.get(num);
-    if (auth === undefined) {
-      durable.add(num);
-      return;
-    }
-    for (const authNum of auth) {
-      if (chain.has(authNum)) continue;
-      chain.add(authNum);
-      visit(authNum);
-    }
-  };
-  for (const num of eventNums) visit(num);
-  if (durable.size === 0) return chain;
-  return chain.union(await tools.database.read('auth chain', async (reader) => authChain(reader, [...durable])));
-};
-
-/**
- * What is in the auth chain of some of the states but not of all. The part on which the states agree is in every chain, so it can only take
- * away; it is walked when there is something to take away from.
- */
-const authDifference = async (
-  tools: ResolveTools,
-  pending: Pending,
+/** What is in the auth chain of some of the states but not of all, by event number. */
+const differenceOf = async (
+  graph: AuthGraph,
   reads: RoomReads,
-  root: NodeId,
+  states: States,
+  first: NodeId,
   found: readonly Disagreement[],
-): Promise<Set<number>> => {
-  const sides = found[0]?.events.length ?? 0;
-  const chains: Set<number>[] = [];
-  for (let side = 0; side < sides; side++) {
-    chains.push(
-      await chainOf(
-        tools,
-        pending,
-        found.map((each) => each.events[side]).filter((num) => num !== undefined),
-      ),
-    );
-  }
-  const union = new Set(chains.flatMap((chain) => [...chain]));
-  const candidates = new Set([...union].filter((num) => !chains.every((chain) => chain.has(num))));
-  if (candidates.size === 0) return candidates;
+): Promise<ReadonlySet<number>> => {
   const differing = new Set(found.map(({ key }) => keyText(key)));
-  const common = (await entries(reads.nodes, root)).filter((item) => !differing.has(keyText(item.key)));
-  return candidates.difference(
-    await chainOf(
-      tools,
-      pending,
-      common.map((item) => item.event),
-    ),
-  );
+  const sides = (found[0]?.events ?? []).map((_, side) => found.flatMap(({ events }) => events[side] ?? []));
+  const isCommon = async (num: number): Promise<boolean> => {
+    const pdu = (await reads.event(num))?.pdu;
+    const key = pdu?.state_key === undefined ? undefined : await states.keyOf(pdu.type, pdu.state_key);
+    return key !== undefined && !differing.has(keyText(key)) && (await get(reads.nodes, first, key)) === num;
+  };
+  return authDifference(graph, { sides, isCommon });
 };
 
 /**
@@ -120,6 +77,10 @@ export const resolveRoots = async (
     if (event === undefined) throw new Error(`Event ${String(num)} of the room's state is missing`);
     return event.eventId;
   };
+  // An auth event that is lost can no longer decide anything; the others still can.
+  const idsOf = async (nums: Iterable<number>): Promise<string[]> =>
+    (await Promise.all([...nums].map(reads.event))).flatMap((event) => event?.eventId ?? []);
+  const graph = tools.authChains.graph(pending);
   const conflicts: Conflict[] = await Promise.all(
     found.map(async ({ key, events }) => ({
       type: text(key.type),
@@ -149,17 +110,12 @@ export const resolveRoots = async (
       const num = key && (await get(reads.nodes, first, key));
       return num === undefined ? undefined : idOf(num);
     },
-    // An auth event that is lost can no longer decide anything; the others still can.
-    authDifference: (await Promise.all([...(await authDifference(tools, pending, reads, first, found))].map(reads.event))).flatMap(
-      (event) => event?.eventId ?? [],
-    ),
-    conflictedSubgraph:
+    authDifference: await idsOf(version.stateResolution === 'v1' ? [] : await differenceOf(graph, reads, tools.states, first, found)),
+    conflictedSubgraph: await idsOf(
       version.stateResolution === 'v2.1'
-        ? await conflictedSubgraph(
-            conflicts.flatMap(({ eventIds }) => eventIds),
-            loadEvents,
-          )
+        ? await eventsBetween(graph, [...new Set(found.flatMap(({ events }) => events.filter((num) => num !== undefined)))])
         : [],
+    ),
     loadEvents,
   });
 

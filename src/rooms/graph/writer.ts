@@ -166,7 +166,11 @@ const runCommands = async (
 };
 
 const commit = async (tools: WriterTools, hot: HotRoom, work: DraftWork, pending: Pending): Promise<void> => {
-  const batch: Batch = { room: hot.room, isNew: hot.isNew, rootBefore: hot.head.view.root, work };
+  const stateNums = [...work.drafted.map(({ event }) => event), ...work.revised]
+    .filter((event) => event.stateKeyNum !== undefined)
+    .map((event) => event.num);
+  const generations = stateNums.length === 0 ? new Map<number, number>() : await tools.authChains.graph(pending).generations(stateNums);
+  const batch: Batch = { room: hot.room, isNew: hot.isNew, rootBefore: hot.head.view.root, work, generations };
   const membershipsOf: MembershipsOf = (drafted) =>
     drafted.changes.flatMap((change) => memberChange(tools, hot.room.num, pending, change) ?? []);
   const parts = await Promise.all(tools.participants.map(async (participant) => participant.prepare(hot.room, work.drafted)));
@@ -183,6 +187,7 @@ const commit = async (tools: WriterTools, hot: HotRoom, work: DraftWork, pending
       if (hot.isNew) tools.hotRooms.adopt(hot);
       hot.isNew = false;
       tools.events.remember([...committed.events, ...committed.changed]);
+      tools.authChains.remember(generations);
       for (const drafted of work.drafted) tools.states.remember(hot.room.num, drafted.nodes);
       for (const { key, event } of work.sent) tools.sentTransactions.remember(key, hot.room.num, event.num);
       tools.onCommitted(hot.room, committed);
