@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import type { Arguments } from '#src/cli/arguments.ts';
 import { defaultConfigPath } from '#src/cli/generate.ts';
-import { askJson, type JsonAnswer } from '#src/cli/http.ts';
+import { askJson, serverUrl, type JsonAnswer } from '#src/cli/http.ts';
 import { CommandError, UsageError, type Io } from '#src/cli/io.ts';
 import { loadConfig, type Config } from '#src/platform/config/index.ts';
 
@@ -38,15 +38,19 @@ export const localUrl = (config: Config | undefined, io: Io): string => {
     return type === 'http' && !tls && port !== undefined && servesClients;
   });
   if (listener?.port !== undefined) return `http://localhost:${String(listener.port)}`;
-  io.complain('The configuration has no plain listener for clients; trying http://localhost:8008');
+  io.complain(
+    `${config === undefined ? 'No URL was given' : 'The configuration has no plain listener for clients'}; trying http://localhost:8008`,
+  );
   return 'http://localhost:8008';
 };
 
 /** The body of a 200. @throws CommandError with what the server says instead */
 export const checked = (answer: JsonAnswer): Json => {
   if (answer.status === 200) return answer.body;
-  const reason = typeof answer.body['error'] === 'string' ? `: ${answer.body['error']}` : '';
-  throw new CommandError(`The server answered ${String(answer.status)}${reason}`);
+  const { error, retry_after_ms: waitMs } = answer.body;
+  const reason = typeof error === 'string' ? `: ${error}` : '';
+  const advice = typeof waitMs === 'number' ? `. Try again in ${String(Math.ceil(waitMs / 1000))} seconds` : '';
+  throw new CommandError(`The server answered ${String(answer.status)}${reason}${advice}`);
 };
 
 const serverOf = (given: AdminOptions, io: Io): string => {
@@ -73,7 +77,7 @@ const logIn = async (base: string, given: AdminOptions, io: Io): Promise<string>
 
 /** Does something as an administrator. A session that was begun for it ends with it. @throws CommandError, UsageError */
 export const asAdmin = async (given: AdminOptions, io: Io, work: (session: AdminSession) => Promise<void>): Promise<void> => {
-  const base = serverOf(given, io).replace(/\/+$/u, '');
+  const base = serverUrl(serverOf(given, io));
   const token = given['access-token'] ?? (await logIn(base, given, io));
   const ask = async (method: 'GET' | 'POST', path: string, body?: object): Promise<Json> =>
     checked(await askJson(method, base + path, body, token));

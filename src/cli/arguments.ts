@@ -33,6 +33,15 @@ const complete = (written: string, names: readonly string[]): string => {
   return candidates[0];
 };
 
+/** What Node.js says of options, in the words of the other messages. */
+const inOurWords = (message: string): string => {
+  const name = /'(.+?)(?: <value>)?'/u.exec(message)?.[1] ?? message;
+  if (message.startsWith('Unknown option')) return `there is no option ${name}`;
+  if (message.includes('does not take an argument')) return `${name} takes no value`;
+  if (message.includes('argument missing')) return `${name} needs a value`;
+  return message.includes('ambiguous') ? `${name} needs a value; one that begins with a dash is written --name=VALUE` : message;
+};
+
 /**
  * Reads arguments: `--name value`, `--name=value`, unique beginnings of long names, short options.
  * @throws UsageError
@@ -58,7 +67,7 @@ export const readArguments = <const O extends Options>(args: readonly string[], 
     if (surplus !== undefined) throw new UsageError(`unexpected argument: ${surplus}`);
     return { options: values as Arguments<O>['options'], positionals };
   } catch (error) {
-    if (error instanceof TypeError) throw new UsageError(error.message.replaceAll(/\n/gu, ' '));
+    if (error instanceof TypeError) throw new UsageError(inOurWords(error.message));
     throw error;
   }
 };

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { createHmac } from 'node:crypto';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
@@ -195,6 +196,45 @@ describe('command line', () => {
     } finally {
       server.close();
     }
+  });
+
+  test('wrong use is said in plain words', async () => {
+    await myelin(GENERATE);
+    const wrong: readonly (readonly [args: string, message: string])[] = [
+      ['nonsense', 'there is no command nonsense'],
+      ['-c hs.yaml doctor', 'the command comes first: myelin doctor [OPTIONS]'],
+      ['-c hs.yaml register-user -u alice', 'the command comes first: myelin register-user [OPTIONS]'],
+      ['register-user -c hs.yaml -u', '-u, --user needs a value'],
+      ['register-user -c hs.yaml -x', 'there is no option -x'],
+      ['register-user -c hs.yaml --admin=yes', '-a, --admin takes no value'],
+      ['register-user -c hs.yaml -p -x', '-p needs a value; one that begins with a dash is written --name=VALUE'],
+      ['register-user -c hs.yaml nowhere', 'nowhere is not the URL of a server, such as http://localhost:8008'],
+      ['register-user -c hs.yaml -u alice --password=', 'The password must not be empty.'],
+      ['list-sessions -c hs.yaml --server ftp://x alice', 'ftp://x is not the URL of a server, such as http://localhost:8008'],
+    ];
+    for (const [args, message] of wrong) {
+      const { code, err } = await myelin(args.split(' '));
+      assert.deepEqual([code, err.split('\n')[0]], [2, `myelin: ${message}`], args);
+    }
+    const nobody = await myelin(['register-user', '-k', 's', '-u', 'alice', '-p', 'pw', '--no-admin', 'http://127.0.0.1:1']);
+    assert.deepEqual(
+      [nobody.code, nobody.err],
+      [1, 'myelin: http://127.0.0.1:1 cannot be reached: nothing listens there. Is the server running?'],
+    );
+  });
+
+  test('answers are read from a pipe, and its end is no answer', async () => {
+    await myelin(GENERATE);
+    const piped = (input: string) =>
+      spawnSync(join(import.meta.dirname, '../../bin/myelin'), ['hash-password', '-c', 'hs.yaml'], {
+        cwd: folder,
+        input,
+        encoding: 'utf8',
+      });
+    assert.match(piped('secret\nsecret\n').stdout, /^Password: \nConfirm password: \n\$2b\$/u);
+    const ended = piped('secret\n');
+    assert.equal(ended.status, 1);
+    assert.match(ended.stderr, /^myelin: The input ended where an answer was expected\..*\n$/u);
   });
 
   test('doctor says in plain words what is wrong', async () => {

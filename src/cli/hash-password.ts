@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { readArguments } from '#src/cli/arguments.ts';
 import { helpText, type Command } from '#src/cli/command.ts';
 import { defaultConfigPath } from '#src/cli/generate.ts';
-import { askNewPassword, UsageError } from '#src/cli/io.ts';
+import { newPassword, UsageError } from '#src/cli/io.ts';
 import { loadConfig } from '#src/platform/config/index.ts';
 
 const options = {
@@ -24,7 +24,7 @@ export const hashPassword: Command = {
     const paths = given.config ?? fallback;
     if (paths === undefined) throw new UsageError('name the configuration of the server with --config');
     const { config } = loadConfig({ paths }, { cwd: io.cwd, env: io.env });
-    const password = given.password ?? (await askNewPassword(io));
+    const password = await newPassword(given.password, io);
     const { createPasswordThreads, createPasswords } = await import('#src/platform/crypto/passwords.ts');
     const threads = createPasswordThreads({ threads: 1 });
     try {

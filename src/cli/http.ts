@@ -1,7 +1,7 @@
 import { request as plainRequest } from 'node:http';
 import { request as tlsRequest } from 'node:https';
 import { json } from 'node:stream/consumers';
-import { CommandError } from '#src/cli/io.ts';
+import { CommandError, UsageError } from '#src/cli/io.ts';
 
 export interface JsonAnswer {
   readonly status: number;
@@ -10,18 +10,27 @@ export interface JsonAnswer {
 
 const TIMEOUT_MS = 60_000;
 
+/** The address of a server as it was typed, without slashes at its end. @throws UsageError for what is none */
+export const serverUrl = (typed: string): string => {
+  if (!URL.canParse(typed) || !/^https?:/u.test(typed))
+    throw new UsageError(`${typed} is not the URL of a server, such as http://localhost:8008`);
+  return typed.replace(/\/+$/u, '');
+};
+
+/** Why there was no answer. */
+const reasonOf = ({ message, code }: NodeJS.ErrnoException): string => {
+  if (code === 'ECONNREFUSED') return 'nothing listens there. Is the server running?';
+  if (code === 'ENOTFOUND') return 'there is no host of that name';
+  return message === '' ? (code ?? 'no answer') : message;
+};
+
 /**
  * One request to the administrator's own server. Its certificate is not checked: it is usually made for the public name, and asked by another.
  * @throws CommandError when there is no answer
  */
 export const askJson = (method: 'GET' | 'POST', url: string, body?: unknown, accessToken?: string): Promise<JsonAnswer> =>
   new Promise((resolve, reject) => {
-    const fail = (error: Error): void =>
-      reject(new CommandError(`${url} cannot be reached: ${error.message === '' ? (error as NodeJS.ErrnoException).code : error.message}`));
-    if (!URL.canParse(url) || !/^https?:/u.test(url)) {
-      reject(new CommandError(`${url} is not a URL`));
-      return;
-    }
+    const fail = (error: Error): void => reject(new CommandError(`${new URL(url).origin} cannot be reached: ${reasonOf(error)}`));
     const headers = { 'content-type': 'application/json', ...(accessToken !== undefined && { authorization: `Bearer ${accessToken}` }) };
     const settings = { method, headers, timeout: TIMEOUT_MS };
     const sent = url.startsWith('https:') ? tlsRequest(url, { ...settings, rejectUnauthorized: false }) : plainRequest(url, settings);

@@ -71,10 +71,19 @@ const dispatch = async (args: readonly string[], io: Io): Promise<number> => {
   const word = isWord ? first : 'run';
   const rest = isWord ? args.slice(1) : args;
   const beforeEnd = rest.includes('--') ? rest.slice(0, rest.indexOf('--')) : rest;
-  if (beforeEnd.includes('-h') || beforeEnd.includes('--help')) return showHelp(word, io);
+  if (beforeEnd.includes('-h') || beforeEnd.includes('--help')) {
+    if (!isWord) io.print(`${overview()}\n`);
+    return showHelp(word, io);
+  }
   const entry = Object.hasOwn(WORDS, word) ? WORDS[word] : undefined;
   if (entry === undefined) throw new UsageError(`there is no command ${word}\n\n${overview()}`);
-  return (await entry.load()).run(rest, io);
+  try {
+    return await (await entry.load()).run(rest, io);
+  } catch (error) {
+    const late = isWord ? undefined : beforeEnd.find((arg) => Object.hasOwn(WORDS, arg));
+    if (error instanceof UsageError && late !== undefined) throw new UsageError(`the command comes first: myelin ${late} [OPTIONS]`);
+    throw error;
+  }
 };
 
 /**

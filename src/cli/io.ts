@@ -9,7 +9,7 @@ export interface Io {
   print(line: string): void;
   /** A line to standard error. */
   complain(line: string): void;
-  /** Asks for a line of standard input; empty when there is none. */
+  /** Asks for a line of standard input. @throws CommandError when the input has ended */
   ask(question: string): Promise<string>;
   /** The same without showing what is typed. */
   askSecret(question: string): Promise<string>;
@@ -33,6 +33,7 @@ const createPrompter = (): ((question: string, isSecret: boolean) => Promise<str
   let muted = false;
   let lines: AsyncIterator<string> | undefined;
   let reader: Interface | undefined;
+  let hasEnded = false;
   const output = new Writable({
     write: (chunk: Buffer, _encoding, done) => {
       if (!muted) process.stdout.write(chunk);
@@ -41,17 +42,22 @@ const createPrompter = (): ((question: string, isSecret: boolean) => Promise<str
   });
   return async (question, isSecret) => {
     process.stdout.write(question);
-    reader ??= createInterface({ input: process.stdin, output, terminal: process.stdin.isTTY }).on('SIGINT', () =>
-      process.exit(INTERRUPTED),
-    );
-    reader.resume();
+    reader ??= createInterface({ input: process.stdin, output, terminal: process.stdin.isTTY })
+      .on('SIGINT', () => process.exit(INTERRUPTED))
+      .on('close', () => {
+        hasEnded = true;
+      });
+    // Lines may be left when the input has ended.
+    if (!hasEnded) reader.resume();
     lines ??= reader[Symbol.asyncIterator]();
     muted = isSecret;
     const line = await lines.next();
     muted = false;
     if (isSecret || !process.stdin.isTTY) process.stdout.write('\n');
-    reader.pause();
-    return line.done === true ? '' : line.value;
+    if (line.done === true)
+      throw new CommandError('The input ended where an answer was expected. What is asked for can also be given as an option: see --help.');
+    if (!hasEnded) reader.pause();
+    return line.value;
   };
 };
 
@@ -67,10 +73,14 @@ export const createIo = (): Io => {
   };
 };
 
-/** Asks for a new password, twice. */
-export const askNewPassword = async (io: Io): Promise<string> => {
+const EMPTY_PASSWORD = 'The password must not be empty.';
+
+/** A new password: that of the option, else one that is asked for twice. @throws UsageError, CommandError */
+export const newPassword = async (given: string | undefined, io: Io): Promise<string> => {
+  if (given === '') throw new UsageError(EMPTY_PASSWORD);
+  if (given !== undefined) return given;
   const password = await io.askSecret('Password: ');
-  if (password === '') throw new CommandError('The password must not be empty.');
+  if (password === '') throw new CommandError(EMPTY_PASSWORD);
   if ((await io.askSecret('Confirm password: ')) !== password) throw new CommandError('The passwords do not match.');
   return password;
 };

@@ -5,8 +5,8 @@ import { checked, localUrl } from '#src/cli/admin-session.ts';
 import { readArguments } from '#src/cli/arguments.ts';
 import { helpText, type Command } from '#src/cli/command.ts';
 import { defaultConfigPath } from '#src/cli/generate.ts';
-import { askJson } from '#src/cli/http.ts';
-import { askNewPassword, CommandError, UsageError, type Io } from '#src/cli/io.ts';
+import { askJson, serverUrl } from '#src/cli/http.ts';
+import { newPassword, CommandError, UsageError, type Io } from '#src/cli/io.ts';
 import { loadConfig } from '#src/platform/config/index.ts';
 
 const options = {
@@ -34,7 +34,7 @@ interface NewUser {
 
 /** Registers with proof that one knows the secret. */
 const register = async (server: string, secret: string, user: NewUser): Promise<string> => {
-  const url = `${server.replace(/\/+$/u, '')}/_synapse/admin/v1/register`;
+  const url = `${server}/_synapse/admin/v1/register`;
   const nonce = checked(await askJson('GET', url))['nonce'];
   if (typeof nonce !== 'string') throw new CommandError('The server did not answer as a homeserver does.');
   const role = user.isAdmin ? 'admin' : 'notadmin';
@@ -70,10 +70,10 @@ const run = async (args: readonly string[], io: Io): Promise<number> => {
   const config = paths === undefined ? undefined : loadConfig({ paths }, { cwd: io.cwd, env: io.env }).config;
   const secret = given['shared-secret'] ?? config?.registration_shared_secret;
   if (secret === undefined) throw new CommandError('The configuration has no registration_shared_secret.');
-  const server = positionals[0] ?? localUrl(config, io);
+  const server = serverUrl(positionals[0] ?? localUrl(config, io));
 
   const username = given.user ?? (await askUsername(io));
-  const password = given.password ?? (await askNewPassword(io));
+  const password = await newPassword(given.password, io);
   let isAdmin = given.admin === true;
   if (!isAdmin && given['no-admin'] !== true && given.user_type === undefined) {
     isAdmin = ['y', 'yes', 'true'].includes((await io.ask('Make admin [no]: ')).toLowerCase());

@@ -1,7 +1,7 @@
 import { adminOptions, asAdmin, userIdOf } from '#src/cli/admin-session.ts';
 import { readArguments } from '#src/cli/arguments.ts';
 import { helpText, type Command } from '#src/cli/command.ts';
-import { askNewPassword, UsageError, type Io } from '#src/cli/io.ts';
+import { newPassword, UsageError, type Io } from '#src/cli/io.ts';
 
 const options = {
   ...adminOptions,
@@ -16,7 +16,7 @@ const run = async (args: readonly string[], io: Io): Promise<number> => {
   await asAdmin(given, io, async (session) => {
     const userId = userIdOf(typed, session);
     if (given.password === undefined) io.print(`A new password for ${userId}:`);
-    const password = given.password ?? (await askNewPassword(io));
+    const password = await newPassword(given.password, io);
     const logout = given['keep-sessions'] !== true;
     await session.post(`/_synapse/admin/v1/reset_password/${encodeURIComponent(userId)}`, {
       new_password: password,
