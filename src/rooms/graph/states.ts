@@ -3,10 +3,10 @@ import { domainOf } from '#src/protocol/identifiers.ts';
 import type { Database, Reader } from '#src/platform/database/types.ts';
 import type { Strings } from '#src/platform/database/strings.ts';
 import type { StateKey } from '#src/rooms/graph/state-tree/keys.ts';
-import { decodeNode, isLeaf, type Node, type NodeId, type StoredNode } from '#src/rooms/graph/state-tree/nodes.ts';
+import { childrenOf, type NodeId, type StoredNode } from '#src/rooms/graph/state-tree/nodes.ts';
 import type { RoomEvent } from '#src/rooms/graph/events.ts';
-import { diff, entries, get, type KeyRange, type NodeSource, type StateDifference } from '#src/rooms/graph/state-tree/tree.ts';
-import { nodeData, nodesOfRoom, rootNodesOf } from '#src/rooms/graph/store.ts';
+import { diff, entriesInParts, get, type KeyRange, type NodeSource, type StateDifference } from '#src/rooms/graph/state-tree/tree.ts';
+import { nodesOfRoom, rootNodesOf } from '#src/rooms/graph/store.ts';
 
 /** A line of room state in strings' numbers: which event holds which key. */
 export interface StateEntry {
@@ -28,55 +28,75 @@ export interface States {
   /** The same, numbering what is new. */
   makeKey(type: string, stateKey: string): Promise<StateKey>;
   nodesOf(roomNum: number): NodeSource;
-  /** Reads the states after these events into memory, all at once: for who is about to look into many rooms. Of larger states it reads the roots alone. */
+  /** Reads the states after these events into memory, all at once: for who is about to look into many rooms. Of larger states it reads the upper levels alone. */
   preload(events: readonly RoomEvent[]): Promise<void>;
   /** Takes in nodes that have just become durable. */
   remember(roomNum: number, nodes: readonly StoredNode[]): void;
 }
 
-const MAX_CACHE_BYTES = 64 * 1024 * 1024;
-/** A state whose root has at most so many children is small: some hundred keys. */
-const FEW_CHILDREN = 8;
+const MAX_CACHE_BYTES = 32 * 1024 * 1024;
+/** What a kept node takes beside its bytes, measured: its name, its place in the cache, the array and the buffer under it. */
+const ENTRY_BYTES = 400;
+/** Of a room's states so many nodes are read ahead at most: the whole of a state of some hundred keys, or the upper levels of a larger one. */
+const MAX_PRELOADED_NODES = 64;
 const MEMBER = 'm.room.member';
-
-/** What a decoded node costs in memory, roughly. */
-const bytesOf = (node: Node): number => 120 + node.items.length * 120;
 
 /** The server part of a member event's key; other types have none. */
 const serverPart = (type: string, stateKey: string): string | undefined => (type === MEMBER ? domainOf(stateKey) : undefined);
 
-export const createStates = (database: Pick<Database, 'read'>, strings: Pick<Strings, 'peekNum' | 'numOf' | 'intern'>): States => {
-  const cache = byteCache<string, Node>(MAX_CACHE_BYTES, bytesOf);
+/** Reads rooms' states, keeping the nodes last read or made, at most `maxCacheBytes` of them. */
+export const createStates = (
+  database: Pick<Database, 'read'>,
+  strings: Pick<Strings, 'peekNum' | 'numOf' | 'intern'>,
+  maxCacheBytes: number = MAX_CACHE_BYTES,
+): States => {
+  const cache = byteCache<string, Uint8Array>(maxCacheBytes, (data) => ENTRY_BYTES + data.byteLength);
 
   const nameOf = (roomNum: number, id: NodeId): string => `${String(roomNum)}/${id}`;
 
+  const readNodes = async (roomNum: number, ids: readonly NodeId[]): Promise<readonly Uint8Array[]> => {
+    const found = new Map<NodeId, Uint8Array>();
+    for (const id of ids) {
+      const known = cache.get(nameOf(roomNum, id));
+      if (known !== undefined) found.set(id, known);
+    }
+    const missing = [...new Set(ids)].filter((id) => !found.has(id));
+    for (const row of await database.read('state nodes', async (reader) => nodesOfRoom(reader, roomNum, missing))) {
+      cache.set(nameOf(roomNum, row.node_id), row.data);
+      found.set(row.node_id, row.data);
+    }
+    return ids.map((id) => {
+      const data = found.get(id);
+      if (data === undefined) throw new Error(`State node ${id} of room ${String(roomNum)} is missing`);
+      return data;
+    });
+  };
+
   const nodesOf =
     (roomNum: number): NodeSource =>
-    (id) => {
-      const name = nameOf(roomNum, id);
-      const known = cache.get(name);
-      if (known !== undefined) return known;
-      return database.read('state node', async (reader) => {
-        const data = await nodeData(reader, roomNum, id);
-        if (data === undefined) throw new Error(`State node ${id} of room ${String(roomNum)} is missing`);
-        const node = decodeNode(data);
-        cache.set(name, node);
-        return node;
-      });
+    (ids) => {
+      const known: Uint8Array[] = [];
+      for (const id of ids) {
+        const data = cache.get(nameOf(roomNum, id));
+        if (data === undefined) return readNodes(roomNum, ids);
+        known.push(data);
+      }
+      return known;
     };
 
   const loadStates = async (reader: Reader, eventNums: readonly number[]): Promise<void> => {
     const below = new Map<number, Set<NodeId>>();
-    for (const row of await rootNodesOf(reader, eventNums)) {
-      const node = decodeNode(row.data);
-      cache.set(nameOf(row.room_num, row.node_id), node);
-      if (isLeaf(node) || node.items.length > FEW_CHILDREN) continue;
-      const ids = below.get(row.room_num) ?? new Set();
-      for (const { child } of node.items) if (!cache.has(nameOf(row.room_num, child))) ids.add(child);
-      below.set(row.room_num, ids);
+    const take = (roomNum: number, { node_id: id, data }: { node_id: NodeId; data: Uint8Array }): NodeId[] => {
+      cache.set(nameOf(roomNum, id), data);
+      return childrenOf(data).filter((child) => !cache.has(nameOf(roomNum, child)));
+    };
+    for (const row of await rootNodesOf(reader, eventNums))
+      below.set(row.room_num, (below.get(row.room_num) ?? new Set()).union(new Set(take(row.room_num, row))));
+    for (const [roomNum, first] of below) {
+      let ids = [...first];
+      for (let read = ids.length; ids.length > 0 && read <= MAX_PRELOADED_NODES; read += ids.length)
+        ids = [...new Set((await nodesOfRoom(reader, roomNum, ids)).flatMap((row) => take(roomNum, row)))];
     }
-    for (const [roomNum, ids] of below)
-      for (const row of await nodesOfRoom(reader, roomNum, [...ids])) cache.set(nameOf(roomNum, row.node_id), decodeNode(row.data));
   };
 
   const keyOf = async (type: string, stateKey: string): Promise<StateKey | undefined> => {
@@ -98,8 +118,10 @@ export const createStates = (database: Pick<Database, 'read'>, strings: Pick<Str
       const typeNum = type === undefined ? undefined : await strings.numOf(type);
       if (type !== undefined && typeNum === undefined) return [];
       const range: KeyRange = typeNum === undefined ? {} : { type: typeNum };
-      const items = await entries(nodesOf(roomNum), root, range);
-      return items.map((item) => ({ typeNum: item.key.type, stateKeyNum: item.key.stateKey, eventNum: item.event }));
+      const lines: StateEntry[] = [];
+      for await (const part of entriesInParts(nodesOf(roomNum), root, range))
+        for (const { key, event } of part) lines.push({ typeNum: key.type, stateKeyNum: key.stateKey, eventNum: event });
+      return lines;
     },
     diff: async (roomNum, before, after) => diff(nodesOf(roomNum), before, after),
     keyOf,
@@ -119,7 +141,7 @@ export const createStates = (database: Pick<Database, 'read'>, strings: Pick<Str
       if (missing.size > 0) await database.read('states after events', async (reader) => loadStates(reader, [...missing.values()]));
     },
     remember: (roomNum, nodes) => {
-      for (const stored of nodes) cache.set(nameOf(roomNum, stored.id), stored.node);
+      for (const stored of nodes) cache.set(nameOf(roomNum, stored.id), stored.data);
     },
   };
 };

@@ -171,11 +171,6 @@ export const putNodes = (tx: Transaction, roomNum: number, nodes: readonly Store
   for (const node of nodes) tx.put(stateNodes, { room_num: roomNum, node_id: node.id, data: node.data });
 };
 
-export const nodeData = async (reader: Reader, roomNum: number, id: NodeId): Promise<Uint8Array | undefined> => {
-  const row = await reader.one<{ data: Uint8Array }>(sql`SELECT data FROM state_nodes WHERE room_num = ${roomNum} AND node_id = ${id}`);
-  return row?.data;
-};
-
 /** Some nodes of one room. */
 export const nodesOfRoom = async (
   reader: Reader,

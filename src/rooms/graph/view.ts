@@ -1,7 +1,7 @@
 import { stateKeyText } from '#src/protocol/auth-rules/index.ts';
 import type { Events } from '#src/rooms/graph/event-cache.ts';
 import type { RoomEvent } from '#src/rooms/graph/events.ts';
-import type { Node, NodeId, StoredNode } from '#src/rooms/graph/state-tree/nodes.ts';
+import type { NodeId, StoredNode } from '#src/rooms/graph/state-tree/nodes.ts';
 import { get, type NodeSource } from '#src/rooms/graph/state-tree/tree.ts';
 import type { States } from '#src/rooms/graph/states.ts';
 
@@ -43,7 +43,7 @@ export const flatten = (view: View, placed: ReadonlyMap<number, RoomEvent>): Vie
 
 /** Nodes and events that a batch has made and not yet committed, laid over what is durable. */
 export interface Pending {
-  readonly nodes: Map<NodeId, Node>;
+  readonly nodes: Map<NodeId, Uint8Array>;
   readonly events: Map<number, RoomEvent>;
   readonly byId: Map<string, RoomEvent>;
   /** What the pending state events cite as auth events. */
@@ -82,7 +82,7 @@ export const forgetEventsSince = (pending: Pending, length: number): void => {
 };
 
 export const addNodes = (pending: Pending, nodes: readonly StoredNode[]): void => {
-  for (const stored of nodes) pending.nodes.set(stored.id, stored.node);
+  for (const stored of nodes) pending.nodes.set(stored.id, stored.data);
 };
 
 /** Reads of a room's states that see what the batch at work has made. */
@@ -97,7 +97,13 @@ export interface RoomReads {
 /** Of a room that is being made nothing is durable yet. */
 export const roomReads = (roomNum: number, pending: Pending, states: States, events: Events, isNew = false): RoomReads => {
   const durable = states.nodesOf(roomNum);
-  const nodes: NodeSource = (id) => pending.nodes.get(id) ?? durable(id);
+  const nodes: NodeSource = async (ids) => {
+    const missing = ids.filter((id) => !pending.nodes.has(id));
+    if (missing.length === ids.length) return durable(ids);
+    const read = missing.length === 0 ? [] : await durable(missing);
+    const found = new Map(missing.map((id, index) => [id, read[index] as Uint8Array]));
+    return ids.map((id) => (pending.nodes.get(id) ?? found.get(id)) as Uint8Array);
+  };
   const event = async (num: number): Promise<RoomEvent | undefined> => pending.events.get(num) ?? (await events.byNum(num));
   return {
     nodes,

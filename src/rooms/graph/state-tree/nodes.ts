@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { StateKey } from '#src/rooms/graph/state-tree/keys.ts';
+import { compareKeys, type StateKey } from '#src/rooms/graph/state-tree/keys.ts';
 
 /** The name of a node: the first 16 bytes of its content's SHA-256, as hex. The empty state has the empty name. */
 export type NodeId = string;
@@ -22,10 +22,10 @@ export type Node =
   | { readonly level: 0; readonly items: readonly LeafItem[] }
   | { readonly level: number; readonly items: readonly InnerItem[] };
 
+/** A node's name and its bytes, the form in which it is kept, in memory too: read into objects it would take ten times as much. */
 export interface StoredNode {
   readonly id: NodeId;
   readonly data: Uint8Array;
-  readonly node: Node;
 }
 
 const ID_BYTES = 16;
@@ -92,40 +92,88 @@ export const encodeNode = (node: Node): Uint8Array => {
   return bytes.done();
 };
 
-/** Reads what `encodeNode` wrote. Throws on bytes that are cut short. */
-export const decodeNode = (data: Uint8Array): Node => {
-  let offset = 0;
-  const number = (): number => {
+const cutShort = (): Error => new Error('A state node is cut short');
+
+/** Reads a node's bytes from front to back. */
+class Cursor {
+  readonly #data: Uint8Array;
+  #offset = 0;
+  #type = 0;
+
+  constructor(data: Uint8Array) {
+    this.#data = data;
+  }
+
+  number(): number {
     let value = 0;
     let scale = 1;
     for (;;) {
-      const byte = data[offset++];
-      if (byte === undefined) throw new Error('A state node is cut short');
+      const byte = this.#data[this.#offset++];
+      if (byte === undefined) throw cutShort();
       value += (byte & 0x7f) * scale;
       if (byte < 0x80) return value;
       scale *= 0x80;
     }
-  };
-  const level = number();
-  const count = number();
-  let type = 0;
-  const key = (): StateKey => {
-    type += number();
-    return { type, server: number(), stateKey: number() };
-  };
+  }
+
+  key(): StateKey {
+    this.#type += this.number();
+    return { type: this.#type, server: this.number(), stateKey: this.number() };
+  }
+
+  /** Goes past an id and answers where it stands. */
+  skipId(): number {
+    const at = this.#offset;
+    this.#offset += ID_BYTES;
+    if (this.#offset > this.#data.length) throw cutShort();
+    return at;
+  }
+
+  idAt(at: number): NodeId {
+    return Buffer.from(this.#data.buffer, this.#data.byteOffset + at, ID_BYTES).toString('hex');
+  }
+}
+
+/** Reads what `encodeNode` wrote. Throws on bytes that are cut short. */
+export const decodeNode = (data: Uint8Array): Node => {
+  const cursor = new Cursor(data);
+  const level = cursor.number();
+  const count = cursor.number();
   if (level === 0) {
     const items: LeafItem[] = [];
-    for (let index = 0; index < count; index++) items.push({ key: key(), event: number() });
+    for (let index = 0; index < count; index++) items.push({ key: cursor.key(), event: cursor.number() });
     return { level: 0, items };
   }
   const items: InnerItem[] = [];
-  for (let index = 0; index < count; index++) {
-    const first = key();
-    if (offset + ID_BYTES > data.length) throw new Error('A state node is cut short');
-    items.push({ key: first, child: Buffer.from(data.buffer, data.byteOffset + offset, ID_BYTES).toString('hex') });
-    offset += ID_BYTES;
-  }
+  for (let index = 0; index < count; index++) items.push({ key: cursor.key(), child: cursor.idAt(cursor.skipId()) });
   return { level, items };
+};
+
+/** What lies below a node: nothing below a leaf. */
+export const childrenOf = (data: Uint8Array): NodeId[] => {
+  const node = decodeNode(data);
+  return isLeaf(node) ? [] : node.items.map((item) => item.child);
+};
+
+/**
+ * What a node's bytes say of one key, without reading the whole node into objects: of an inner node the child under which the key lies (the last whose
+ * first key is not beyond it), of a leaf the event that holds the key, if one does.
+ */
+export const lookUp = (data: Uint8Array, key: StateKey): { readonly child: NodeId } | { readonly event: number | undefined } => {
+  const cursor = new Cursor(data);
+  const isInner = cursor.number() > 0;
+  const count = cursor.number();
+  let childAt = 0;
+  for (let index = 0; index < count; index++) {
+    const order = compareKeys(cursor.key(), key);
+    if (order > 0 && index > 0) break;
+    if (isInner) childAt = cursor.skipId();
+    else {
+      const event = cursor.number();
+      if (order === 0) return { event };
+    }
+  }
+  return isInner ? { child: cursor.idAt(childAt) } : { event: undefined };
 };
 
 /** Gives a node its name and its bytes. */
@@ -137,6 +185,5 @@ export const storeNode = (node: Node): StoredNode => {
       .digest('hex')
       .slice(0, ID_BYTES * 2),
     data,
-    node,
   };
 };

@@ -1,32 +1,35 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
-import { keyText, type StateKey } from '#src/rooms/graph/state-tree/keys.ts';
-import { decodeNode, EMPTY, encodeNode, type Node, type NodeId } from '#src/rooms/graph/state-tree/nodes.ts';
-import { diff, entries, get, put, type StateChange } from '#src/rooms/graph/state-tree/tree.ts';
+import { compareKeys, keyText, type StateKey } from '#src/rooms/graph/state-tree/keys.ts';
+import { decodeNode, EMPTY, encodeNode, lookUp, type NodeId, storeNode } from '#src/rooms/graph/state-tree/nodes.ts';
+import { diff, entries, entriesInParts, get, put, type StateChange } from '#src/rooms/graph/state-tree/tree.ts';
 
 /** A store of nodes in memory that counts what is read. */
 const memory = (): {
-  source: (id: NodeId) => Node;
+  source: (ids: readonly NodeId[]) => Uint8Array[];
+  add: (id: NodeId, data: Uint8Array) => void;
   apply: (root: NodeId, changes: StateChange[]) => Promise<NodeId>;
   reads: number;
   size: number;
 } => {
-  const nodes = new Map<NodeId, Node>();
+  const nodes = new Map<NodeId, Uint8Array>();
   const store = {
     reads: 0,
     get size() {
       return nodes.size;
     },
-    source: (id: NodeId): Node => {
-      store.reads++;
-      const node = nodes.get(id);
-      if (node === undefined) throw new Error(`no node ${id}`);
-      return node;
-    },
+    source: (ids: readonly NodeId[]): Uint8Array[] =>
+      ids.map((id) => {
+        store.reads++;
+        const data = nodes.get(id);
+        if (data === undefined) throw new Error(`no node ${id}`);
+        return data;
+      }),
+    add: (id: NodeId, data: Uint8Array): void => void nodes.set(id, data),
     apply: async (root: NodeId, changes: StateChange[]): Promise<NodeId> => {
       const changed = await put(store.source, root, changes);
-      for (const stored of changed.created) nodes.set(stored.id, decodeNode(stored.data));
+      for (const stored of changed.created) nodes.set(stored.id, stored.data);
       return changed.root;
     },
   };
@@ -163,6 +166,97 @@ test('nodes survive their bytes', () => {
   );
 });
 
+test('a node is looked into without reading it whole', () => {
+  fc.assert(
+    fc.property(fc.uniqueArray(fewKeys, { minLength: 1, maxLength: 60, selector: keyText }), fewKeys, (keys, wanted) => {
+      const sorted = keys.toSorted(compareKeys);
+      const leaf = encodeNode({ level: 0, items: sorted.map((key, index) => ({ key, event: index + 1 })) });
+      const at = sorted.findIndex((key) => compareKeys(key, wanted) === 0);
+      assert.deepEqual(lookUp(leaf, wanted), { event: at === -1 ? undefined : at + 1 });
+      const child = (index: number): NodeId => index.toString(16).padStart(32, '0');
+      const inner = encodeNode({ level: 1, items: sorted.map((key, index) => ({ key, child: child(index) })) });
+      const last = sorted.findLastIndex((key) => compareKeys(key, wanted) <= 0);
+      assert.deepEqual(lookUp(inner, wanted), { child: child(Math.max(0, last)) });
+    }),
+  );
+});
+
+/** A tree whose nodes begin where no rule would have them begin, as another width of nodes would have left them. */
+const cutOtherwise = (
+  store: ReturnType<typeof memory>,
+  changes: readonly StateChange[],
+  sizes: readonly [leaf: number, inner: number],
+): NodeId => {
+  const add = (node: Parameters<typeof storeNode>[0]): NodeId => {
+    const stored = storeNode(node);
+    store.add(stored.id, stored.data);
+    return stored.id;
+  };
+  const pieces = <T>(items: readonly T[], size: number): T[][] =>
+    Array.from({ length: Math.ceil(items.length / size) }, (_, index) => items.slice(index * size, (index + 1) * size));
+  const items = changes.map(({ key, event }) => ({ key, event: event as number })).toSorted((a, b) => compareKeys(a.key, b.key));
+  let level = 0;
+  let lines = pieces(items, sizes[0]).map((piece) => ({
+    key: (piece[0] as (typeof piece)[0]).key,
+    child: add({ level: 0, items: piece }),
+  }));
+  while (lines.length > 1) {
+    const above = ++level;
+    lines = pieces(lines, sizes[1]).map((piece) => ({
+      key: (piece[0] as (typeof piece)[0]).key,
+      child: add({ level: above, items: piece }),
+    }));
+  }
+  return lines[0]?.child ?? EMPTY;
+};
+
+test('states whose nodes were cut elsewhere are read, changed and compared all the same', async () => {
+  const held = fc.uniqueArray(fc.record({ key: fewKeys, event: fc.integer({ min: 1, max: 1000 }) }), {
+    maxLength: 150,
+    selector: ({ key }) => keyText(key),
+  });
+  await fc.assert(
+    fc.asyncProperty(
+      held,
+      fc.array(arbitraryChange, { maxLength: 20 }),
+      fc.tuple(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 2, max: 10 })),
+      async (base, edits, sizes) => {
+        const store = memory();
+        const [here, elsewhere] = [await store.apply(EMPTY, base), cutOtherwise(store, base, sizes)];
+        const all = await entries(store.source, here);
+        assert.deepEqual(await entries(store.source, elsewhere), all);
+        assert.deepEqual(await diff(store.source, here, elsewhere), []);
+        for (const { key, event } of all) assert.equal(await get(store.source, elsewhere, key), event);
+        const [changedHere, changedElsewhere] = [
+          await store.apply(here, lastPerKey(edits)),
+          await store.apply(elsewhere, lastPerKey(edits)),
+        ];
+        assert.deepEqual(await entries(store.source, changedElsewhere), await entries(store.source, changedHere));
+        assert.deepEqual(await diff(store.source, changedElsewhere, here), await diff(store.source, changedHere, here));
+      },
+    ),
+  );
+});
+
+test('a large state is walked in parts, in order, none of them large', async () => {
+  const store = memory();
+  const all = Array.from({ length: 20_000 }, (_, index) => ({
+    key: { type: 1 + (index % 3), server: 0, stateKey: index + 1 },
+    event: index + 1,
+  }));
+  const root = await store.apply(EMPTY, all);
+  const parts = await Array.fromAsync(entriesInParts(store.source, root));
+  assert.deepEqual(
+    parts.flat(),
+    all.toSorted((a, b) => compareKeys(a.key, b.key)),
+  );
+  assert.ok(Math.max(...parts.map((part) => part.length)) < 2000);
+  assert.deepEqual(
+    (await Array.fromAsync(entriesInParts(store.source, root, { type: 2 }))).flat(),
+    all.filter(({ key }) => key.type === 2),
+  );
+});
+
 test('one change in a large state reads and writes one path', async () => {
   const store = memory();
   const member = (index: number): StateKey => ({ type: 5, server: index % 50, stateKey: index });
@@ -172,7 +266,8 @@ test('one change in a large state reads and writes one path', async () => {
   );
   const size = store.size;
   const next = await store.apply(root, [{ key: member(777), event: 99_999 }]);
-  assert.ok(store.size - size <= 6, `wrote ${String(store.size - size)} nodes`);
+  // 20,000 keys at one in 8, then one in 4, stand six or seven levels high; a level more where the root's level is thin.
+  assert.ok(store.size - size <= 9, `wrote ${String(store.size - size)} nodes`);
   store.reads = 0;
   assert.deepEqual(await diff(store.source, root, next), [{ key: member(777), before: 777, after: 99_999 }]);
   assert.ok(store.reads < 30, `read ${String(store.reads)} nodes`);

@@ -1,17 +1,23 @@
 import { compareKeys, keyText, levelOf, type StateKey } from '#src/rooms/graph/state-tree/keys.ts';
 import {
+  childrenOf,
+  decodeNode,
   EMPTY,
   type InnerItem,
   isLeaf,
   type LeafItem,
+  lookUp,
   type Node,
   type NodeId,
   storeNode,
   type StoredNode,
 } from '#src/rooms/graph/state-tree/nodes.ts';
 
-/** Where the tree gets its nodes: a cache, the database, or nodes not yet written laid over both. Throws when a node is missing. */
-export type NodeSource = (id: NodeId) => Promise<Node> | Node;
+/**
+ * Where the tree gets its nodes' bytes, as many at once as it can use, in the order asked for: a cache, the database, or nodes not yet written laid over
+ * both. Throws when a node is missing.
+ */
+export type NodeSource = (ids: readonly NodeId[]) => Promise<readonly Uint8Array[]> | readonly Uint8Array[];
 
 /** What becomes of a key: an event's number, or `undefined` to take the key out. */
 export interface StateChange {
@@ -46,15 +52,19 @@ const childIndex = (items: readonly InnerItem[], key: StateKey): number => {
   return low;
 };
 
+const readAll = async (nodes: NodeSource, ids: readonly NodeId[]): Promise<Node[]> =>
+  ids.length === 0 ? [] : (await nodes(ids)).map(decodeNode);
+
 /** The event that holds `key` in the state `root`, or `undefined`. Reads one node a level. */
 export const get = async (nodes: NodeSource, root: NodeId, key: StateKey): Promise<number | undefined> => {
-  if (root === EMPTY) return undefined;
-  let node = await nodes(root);
-  while (!isLeaf(node)) {
-    const items: readonly InnerItem[] = node.items;
-    node = await nodes((items[childIndex(items, key)] as InnerItem).child);
+  let id = root;
+  while (id !== EMPTY) {
+    const [data] = await nodes([id]);
+    const found = lookUp(data as Uint8Array, key);
+    if ('event' in found) return found.event;
+    id = found.child;
   }
-  return node.items.find((item) => compareKeys(item.key, key) === 0)?.event;
+  return undefined;
 };
 
 /** A part of the key space: everything, one type, or one server's members. */
@@ -81,38 +91,40 @@ const rangeEdges = (range: KeyRange): readonly [StateKey, StateKey] => {
   ];
 };
 
-/** All lines of the state within a range, in key order. */
-export const entries = async (nodes: NodeSource, root: NodeId, range: KeyRange = {}): Promise<LeafItem[]> => {
+/** So many nodes of a state are read at once: some hundred keys, or the way to some thousand. */
+const NODES_A_READ = 64;
+
+/** The lines of the state within a range, in key order, some hundred at a time: who walks a large state holds one part and the way to the rest. */
+export async function* entriesInParts(nodes: NodeSource, root: NodeId, range: KeyRange = {}): AsyncGenerator<readonly LeafItem[]> {
   const [first, last] = rangeEdges(range);
-  const found: LeafItem[] = [];
-  const visit = async (id: NodeId): Promise<void> => {
-    const node = await nodes(id);
-    if (isLeaf(node)) {
-      for (const item of node.items) if (compareKeys(item.key, first) >= 0 && compareKeys(item.key, last) <= 0) found.push(item);
-      return;
-    }
-    const items = node.items;
-    for (let index = childIndex(items, first); index < items.length; index++) {
-      const item = items[index] as InnerItem;
-      if (compareKeys(item.key, last) > 0) break;
-      await visit(item.child);
-    }
-  };
-  if (root !== EMPTY) await visit(root);
-  return found;
-};
+  const childrenInRange = ({ items }: { readonly items: readonly InnerItem[] }): NodeId[] =>
+    items.slice(childIndex(items, first)).flatMap((item) => (compareKeys(item.key, last) > 0 ? [] : [item.child]));
+  let ahead = root === EMPTY ? [] : [root];
+  while (ahead.length > 0) {
+    // All leaves lie equally deep, so what is ahead never stands lower than what is before it: of the nodes read, the leaves come first.
+    const read = await readAll(nodes, ahead.slice(0, NODES_A_READ));
+    ahead = [...read.flatMap((node) => (isLeaf(node) ? [] : childrenInRange(node))), ...ahead.slice(NODES_A_READ)];
+    const lines = read.flatMap((node) => (isLeaf(node) ? node.items : []));
+    const part = lines.filter((item) => compareKeys(item.key, first) >= 0 && compareKeys(item.key, last) <= 0);
+    if (part.length > 0) yield part;
+  }
+}
+
+/** All lines of the state within a range, in key order. */
+export const entries = async (nodes: NodeSource, root: NodeId, range: KeyRange = {}): Promise<LeafItem[]> =>
+  (await Array.fromAsync(entriesInParts(nodes, root, range))).flat();
 
 const beginsNode = (item: Item, level: number): boolean => levelOf(item.key) > level;
 
 /** Cuts lines of one level into nodes, each beginning at a line whose key begins a node there, and answers the lines that lead to them. */
-const chunk = (level: number, items: readonly Item[], created: Map<NodeId, StoredNode>): InnerItem[] => {
+const chunk = (level: number, items: readonly Item[], created: Map<NodeId, Uint8Array>): InnerItem[] => {
   const parents: InnerItem[] = [];
   let start = 0;
   for (let index = 1; index <= items.length; index++) {
     if (index < items.length && !beginsNode(items[index] as Item, level)) continue;
     if (index === start) break;
     const stored = storeNode({ level, items: items.slice(start, index) } as Node);
-    created.set(stored.id, stored);
+    created.set(stored.id, stored.data);
     parents.push({ key: (items[start] as Item).key, child: stored.id });
     start = index;
   }
@@ -133,34 +145,52 @@ const mergeLeaf = (items: readonly LeafItem[], changes: readonly StateChange[]):
 /** One put at work: nodes that it made lie over those that were there. */
 interface Edit {
   readonly nodes: NodeSource;
-  readonly created: Map<NodeId, StoredNode>;
+  readonly created: Map<NodeId, Uint8Array>;
 }
 
-const nodeOf = async (work: Edit, id: NodeId): Promise<Node> => work.created.get(id)?.node ?? (await work.nodes(id));
+const open = async (work: Edit, ids: readonly NodeId[]): Promise<Node[]> => {
+  const there = ids.filter((id) => !work.created.has(id));
+  const read = there.length === 0 ? [] : await work.nodes(there);
+  const found = new Map(there.map((id, index) => [id, read[index] as Uint8Array]));
+  return ids.map((id) => decodeNode((work.created.get(id) ?? found.get(id)) as Uint8Array));
+};
 
 /** Joins neighbouring lines of one level; where the right ones no longer begin a node below, the two nodes at the seam become one. */
 const join = async (work: Edit, level: number, left: readonly Item[], right: readonly Item[]): Promise<Item[]> => {
   const last = left.at(-1);
   const first = right[0];
   if (level === 0 || last === undefined || first === undefined || beginsNode(first, level - 1)) return [...left, ...right];
-  const [before, after] = [await nodeOf(work, (last as InnerItem).child), await nodeOf(work, (first as InnerItem).child)];
+  const [before, after] = (await open(work, [(last as InnerItem).child, (first as InnerItem).child])) as [Node, Node];
   const seam = await join(work, level - 1, before.items, after.items);
   return [...left.slice(0, -1), ...chunk(level - 1, seam, work.created), ...right.slice(1)];
 };
 
-/** The lines of a node after the changes below it, not yet cut into nodes: the caller joins them with their neighbours first. */
-const edit = async (work: Edit, id: NodeId, changes: readonly StateChange[]): Promise<Item[]> => {
-  const node = await nodeOf(work, id);
-  if (isLeaf(node)) return mergeLeaf(node.items, changes);
-  const children = node.items;
-  let items: Item[] = [];
+/** Deals changes, in key order, to the children that they fall to. */
+const deal = (children: readonly InnerItem[], changes: readonly StateChange[]): (readonly StateChange[])[] => {
   let next = 0;
-  for (const [index, child] of children.entries()) {
+  return children.map((_, index) => {
     const until = children[index + 1];
     const first = next;
     while (next < changes.length && (until === undefined || compareKeys((changes[next] as StateChange).key, until.key) < 0)) next++;
-    const below = first === next ? [child] : chunk(node.level - 1, await edit(work, child.child, changes.slice(first, next)), work.created);
-    items = await join(work, node.level, items, below);
+    return changes.slice(first, next);
+  });
+};
+
+/** The lines of a node after the changes below it, not yet cut into nodes: the caller joins them with their neighbours first. */
+const edit = async (work: Edit, node: Node, changes: readonly StateChange[]): Promise<Item[]> => {
+  if (isLeaf(node)) return mergeLeaf(node.items, changes);
+  const shares = deal(node.items, changes);
+  const touched = node.items.filter((_, index) => shares[index]?.length !== 0);
+  const opened = await open(
+    work,
+    touched.map((item) => item.child),
+  );
+  const below = new Map(touched.map((item, index) => [item, opened[index] as Node]));
+  let items: Item[] = [];
+  for (const [index, item] of node.items.entries()) {
+    const child = below.get(item);
+    const lines = child === undefined ? [item] : chunk(node.level - 1, await edit(work, child, shares[index] ?? []), work.created);
+    items = await join(work, node.level, items, lines);
   }
   return items;
 };
@@ -173,42 +203,51 @@ export const put = async (nodes: NodeSource, root: NodeId, changes: readonly Sta
   if (changes.length === 0) return { root, created: [] };
   const sorted = changes.toSorted((a, b) => compareKeys(a.key, b.key));
   const work: Edit = { nodes, created: new Map() };
-  let level = root === EMPTY ? 0 : (await nodes(root)).level;
-  let top = chunk(level, root === EMPTY ? mergeLeaf([], sorted) : await edit(work, root, sorted), work.created);
+  const [old] = root === EMPTY ? [] : await open(work, [root]);
+  let level = old?.level ?? 0;
+  let top = chunk(level, old === undefined ? mergeLeaf([], sorted) : await edit(work, old, sorted), work.created);
   while (top.length > 1) top = chunk(++level, top, work.created);
   const only = top[0];
   if (only === undefined) return { root: EMPTY, created: [] };
   // A chain of inner nodes with one child each, left by removals, is no level of a canonical tree.
   let rootId = only.child;
   for (;;) {
-    const node = await nodeOf(work, rootId);
+    const [node] = (await open(work, [rootId])) as [Node];
     if (isLeaf(node) || node.items.length > 1) break;
     rootId = (node.items[0] as InnerItem).child;
   }
   return { root: rootId, created: reachable(rootId, work.created) };
 };
 
-const reachable = (root: NodeId, created: ReadonlyMap<NodeId, StoredNode>): StoredNode[] => {
+const reachable = (root: NodeId, created: ReadonlyMap<NodeId, Uint8Array>): StoredNode[] => {
   const kept = new Map<NodeId, StoredNode>();
   const visit = (id: NodeId): void => {
-    const stored = created.get(id);
-    if (stored === undefined || kept.has(id)) return;
-    kept.set(id, stored);
-    if (!isLeaf(stored.node)) for (const item of stored.node.items) visit(item.child);
+    const data = created.get(id);
+    if (data === undefined || kept.has(id)) return;
+    kept.set(id, { id, data });
+    for (const child of childrenOf(data)) visit(child);
   };
   visit(root);
   return [...kept.values()];
 };
 
-/** Children of an inner node, or the node itself where it stands lower than the level asked for. */
-const lower = async (nodes: NodeSource, ids: readonly NodeId[], level: number): Promise<NodeId[]> => {
-  const result: NodeId[] = [];
-  for (const id of ids) {
-    const node = await nodes(id);
-    if (node.level === level) for (const item of node.items as readonly InnerItem[]) result.push(item.child);
-    else result.push(id);
+/** The children of those of these nodes that stand on `level`, and the others, which stand lower, themselves. */
+const lower = (ids: readonly NodeId[], opened: readonly Node[], level: number): NodeId[] =>
+  ids.flatMap((id, index) => {
+    const node = opened[index] as Node;
+    return isLeaf(node) || node.level < level ? [id] : node.items.map((item) => item.child);
+  });
+
+const linesOf = (leaves: readonly Node[]): LeafItem[] => leaves.flatMap((node) => (isLeaf(node) ? node.items : []));
+
+const differences = (before: readonly LeafItem[], after: readonly LeafItem[]): StateDifference[] => {
+  const found = new Map<string, StateDifference>();
+  for (const item of before) found.set(keyText(item.key), { key: item.key, before: item.event, after: undefined });
+  for (const item of after) {
+    const name = keyText(item.key);
+    found.set(name, { key: item.key, before: found.get(name)?.before, after: item.event });
   }
-  return result;
+  return [...found.values()].filter((each) => each.before !== each.after).sort((a, b) => compareKeys(a.key, b.key));
 };
 
 /**
@@ -216,25 +255,17 @@ const lower = async (nodes: NodeSource, ids: readonly NodeId[], level: number): 
  * of a room of 100,000 members cost the nodes on one path.
  */
 export const diff = async (nodes: NodeSource, before: NodeId, after: NodeId): Promise<StateDifference[]> => {
-  if (before === after) return [];
-  let left = before === EMPTY ? [] : [before];
-  let right = after === EMPTY ? [] : [after];
-  const levelAt = async (ids: readonly NodeId[]): Promise<number> =>
-    Math.max(0, ...(await Promise.all(ids.map(async (id) => (await nodes(id)).level))));
-  for (let level = Math.max(await levelAt(left), await levelAt(right)); level > 0; level--) {
-    left = await lower(nodes, left, level);
-    right = await lower(nodes, right, level);
+  let left = before === EMPTY || before === after ? [] : [before];
+  let right = after === EMPTY || before === after ? [] : [after];
+  for (;;) {
+    const opened = await readAll(nodes, [...left, ...right]);
+    const [inLeft, inRight] = [opened.slice(0, left.length), opened.slice(left.length)];
+    const level = opened.reduce((highest, node) => Math.max(highest, node.level), 0);
+    if (level === 0) return differences(linesOf(inLeft), linesOf(inRight));
+    left = lower(left, inLeft, level);
+    right = lower(right, inRight, level);
     const shared = new Set(left).intersection(new Set(right));
     left = left.filter((id) => !shared.has(id));
     right = right.filter((id) => !shared.has(id));
   }
-  const lines = async (ids: readonly NodeId[]): Promise<LeafItem[]> =>
-    (await Promise.all(ids.map(async (id) => (await nodes(id)).items as readonly LeafItem[]))).flat();
-  const differences = new Map<string, StateDifference>();
-  for (const item of await lines(left)) differences.set(keyText(item.key), { key: item.key, before: item.event, after: undefined });
-  for (const item of await lines(right)) {
-    const name = keyText(item.key);
-    differences.set(name, { key: item.key, before: differences.get(name)?.before, after: item.event });
-  }
-  return [...differences.values()].filter((each) => each.before !== each.after).sort((a, b) => compareKeys(a.key, b.key));
 };
