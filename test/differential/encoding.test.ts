@@ -235,6 +235,12 @@ const RECEPTION: readonly (Difference<Reception> & { readonly example: Reception
     example: example('signatures', { one: { 'ed25519:1': 5 } }),
   },
   {
+    name: 'a create event with a room id',
+    reason: 'room version 12, rule 1.2: "If the event has a room_id, reject": a matter of authorisation, not of form',
+    applies: ({ key, version, event }) => key === 'room_id' && version === '12' && event['type'] === 'm.room.create',
+    example: { ...example('room_id', '!room', '12'), event: { ...EVENT, type: 'm.room.create', state_key: '', room_id: '!room' } },
+  },
+  {
     name: 'a create event without a state key',
     reason: 'room version 12, rule 1 does not ask for one: it is an event like others, in a room that has no create event in its state',
     applies: ({ key, value, version }) => key === 'state_key' && value === undefined && version === '12',

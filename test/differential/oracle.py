@@ -16,6 +16,7 @@ from synapse import event_auth
 from synapse.api.errors import EventSizeError, SynapseError
 from synapse.api.room_versions import KNOWN_ROOM_VERSIONS, StateResolutionVersions
 from synapse.crypto.event_signing import (
+    add_hashes_and_signatures,
     check_event_content_hash,
     compute_content_hash,
     compute_event_reference_hash,
@@ -110,6 +111,8 @@ class Store:
     def __init__(self):
         self.events = {}
         self.chains = {}
+        # How long finding auth chains has taken, which is not Synapse's time.
+        self.ms = 0
 
     def put(self, text, version, rejected):
         event = make_event_from_json(text, version, rejected_reason="rejected" if rejected else None)
@@ -133,12 +136,15 @@ class Store:
         return self.chains[event_id]
 
     async def get_auth_chain_difference(self, _room_id, state_sets, conflicted, _additional):
+        started = time.perf_counter()
         full = [set().union(*(self.chain_of(event_id) for event_id in state_set)) for state_set in state_sets]
         subgraph = None
         if conflicted is not None:
             reached = set().union(*(self.chain_of(event_id) for event_id in conflicted))
             subgraph = {event_id for event_id in reached if self.chain_of(event_id) & conflicted}
-        return StateDifference(set.union(*full) - set.intersection(*full), subgraph)
+        difference = StateDifference(set.union(*full) - set.intersection(*full), subgraph)
+        self.ms += (time.perf_counter() - started) * 1000
+        return difference
 
 
 class Clock:
@@ -184,6 +190,13 @@ def add(request):
     return {"eventId": event.event_id, **verdict}
 
 
+def put(request):
+    """Keeps events without judging them."""
+    for text in request["texts"]:
+        room["store"].put(text, room["version"], False)
+    return {}
+
+
 def resolve(request):
     """The state that Synapse resolves state sets to, and how long that takes; each set and the answer is a list of event ids."""
     store, version = room["store"], room["version"]
@@ -194,13 +207,36 @@ def resolve(request):
 
     sets = [{key(event_id): event_id for event_id in state} for state in request["sets"]]
     room_id = next(iter(store.events.values())).room_id
+    store.ms = 0
     started = time.perf_counter()
     if version.state_res == StateResolutionVersions.V1:
         resolved = run(v1.resolve_events_with_store(room_id, version, sets, None, store.get_events))
     else:
         resolved = run(v2.resolve_events_with_store(Clock(), room_id, version, sets, None, store))
     ms = (time.perf_counter() - started) * 1000
-    return {"state": sorted(resolved.values()), "ms": ms}
+    return {"state": sorted(resolved.values()), "ms": ms - store.ms}
+
+
+def measure(request):
+    """Milliseconds for each of many rounds of making a signed event, and of checking one against a state."""
+    version = KNOWN_ROOM_VERSIONS[request["version"]]
+    key = decode_signing_key_base64("ed25519", "1", request["seed"])
+    draft = json_decoder.decode(request["draft"])
+    event = make_event_from_json(request["text"], version)
+    state = [make_event_from_json(text, version) for text in request["state"]]
+
+    def build():
+        made = dict(draft)
+        add_hashes_and_signatures(version, made, request["server"], key)
+        return make_event_from_json(text_of(made), version).event_id
+
+    def timed(function):
+        started = time.perf_counter()
+        for _ in range(request["times"]):
+            function()
+        return (time.perf_counter() - started) * 1000 / request["times"]
+
+    return {"buildMs": timed(build), "authMs": timed(lambda: event_auth.check_state_dependent_auth_rules(event, state))}
 
 
 OPERATIONS = {
@@ -210,7 +246,9 @@ OPERATIONS = {
     "authorise": authorise,
     "open": open_room,
     "add": add,
+    "put": put,
     "resolve": resolve,
+    "measure": measure,
 }
 
 for line in sys.stdin:
