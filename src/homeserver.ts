@@ -35,6 +35,7 @@ import {
   createRoomGraph,
   ownServerKeys,
   scheduleGraphJanitor,
+  scheduleLooseEnds,
   updateAuthGenerations,
 } from '#src/rooms/graph/index.ts';
 import { createTyping, typingRoutes } from '#src/typing/index.ts';
@@ -170,6 +171,8 @@ const assembleRooms = async (ground: Ground, { access, profiles }: Users) => {
     lease: await acquireWriterLease(database, jobs),
   });
   scheduleGraphJanitor(jobs, database, clock);
+  if (config.cleanup_extremities_with_dummy_events)
+    scheduleLooseEnds(jobs, { graph, database, strings, clock, threshold: config.dummy_events_threshold });
   ground.backgroundUpdates.register(AUTH_GENERATIONS_UPDATE, updateAuthGenerations);
   const directory = createDirectory({ graph, database, config });
   const membership = createMembership({ graph, strings, directory, profiles, config, limiters });

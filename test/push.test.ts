@@ -117,3 +117,19 @@ onEachEngine('threads are counted apart for who asks so', async (startOnEngine) 
   assert.deepEqual((await byThread())?.unread_notifications, { notification_count: 0, highlight_count: 0 });
   assert.deepEqual(await countsOf(bob, roomId), [1, 1]);
 });
+
+onEachEngine('events that tie rooms together are shown to nobody and are not unread, whatever the rules', async (startOnEngine) => {
+  await using server = await startOnEngine();
+  const { alice, bob, roomId } = await inRoom(server.register);
+  ok(await bob.put(`/pushrules/global/room/${id(roomId)}`, { actions: ['notify'] }));
+  const { next_batch: since } = await sync(bob);
+  const path = `/rooms/${id(roomId)}/send/org.matrix.dummy_event/1`;
+  const { event_id: eventId } = ok(await alice.put<{ event_id: string }>(path, {}));
+  assert.deepEqual(await countsOf(bob, roomId), [0, 0]);
+  assertError(await bob.get(`/rooms/${id(roomId)}/event/${id(eventId)}`), 404, 'M_NOT_FOUND');
+  await say(alice, roomId, 'hello');
+  assert.deepEqual(await countsOf(bob, roomId), [1, 0]);
+  const told = JSON.stringify(await sync(bob, `since=${id(since)}`));
+  assert.ok(told.includes('hello'));
+  assert.ok(!told.includes(eventId));
+});

@@ -1,6 +1,13 @@
 import { domainOf } from '#src/protocol/identifiers.ts';
 import type { Database, Transaction } from '#src/platform/database/types.ts';
-import type { CommitParticipant, Drafted, RoomEvent, RoomGraph, RoomInfo } from '#src/rooms/graph/index.ts';
+import {
+  type CommitParticipant,
+  type Drafted,
+  NEVER_SHOWN,
+  type RoomEvent,
+  type RoomGraph,
+  type RoomInfo,
+} from '#src/rooms/graph/index.ts';
 import {
   deleteMember,
   deletePastClasses,
@@ -228,7 +235,7 @@ export const createCounting = (tools: CountingTools): CommitParticipant => {
 
   const take = async (batch: Batch, drafted: Drafted): Promise<void> => {
     await changeMembers(batch, drafted);
-    if (drafted.event.redactedBy === undefined) await count(batch, drafted.event);
+    if (drafted.event.redactedBy === undefined && !NEVER_SHOWN.has(drafted.event.pdu.type)) await count(batch, drafted.event);
     await changeLevels(batch, drafted);
     await redact(batch, drafted);
   };

@@ -8,13 +8,15 @@ import type { Clock } from '#src/platform/clock.ts';
 import type { Random } from '#src/platform/random.ts';
 import type { Strings } from '#src/platform/database/strings.ts';
 import type { Transaction } from '#src/platform/database/types.ts';
-import { type RoomEvent, type RoomInfo } from '#src/rooms/graph/events.ts';
+import type { RoomEvent, RoomInfo } from '#src/rooms/graph/events.ts';
+import { changesBetween, type HeadBench, headOver, toCite } from '#src/rooms/graph/extremities.ts';
 import type { Numbers } from '#src/rooms/graph/numbers.ts';
+import type { ResolveTools } from '#src/rooms/graph/resolve.ts';
 import type { NodeId, StoredNode } from '#src/rooms/graph/state-tree/nodes.ts';
 import { put, type StateDifference } from '#src/rooms/graph/state-tree/tree.ts';
 import type { States } from '#src/rooms/graph/states.ts';
 import type { TransactionKey } from '#src/rooms/graph/store.ts';
-import { addNodes, type Pending, type RoomReads, type View, withEvent } from '#src/rooms/graph/view.ts';
+import { addEvent, addNodes, type Pending, type RoomReads, type View, withEvent } from '#src/rooms/graph/view.ts';
 
 /** What somebody on this server wants to happen in a room. */
 export interface NewEvent {
@@ -97,11 +99,6 @@ export interface DraftTools {
   readonly writerNum: number;
 }
 
-/** At most this many forward extremities are cited by a new event; the others stay extremities. Specification: at most 20. */
-const MAX_PREV_EVENTS = 10;
-
-const byDepthNewestFirst = (a: RoomEvent, b: RoomEvent): number => b.depth - a.depth || b.num - a.num;
-
 /** The state after a state event: the view with its key taken, and the tree nodes which that made. */
 export const applyState = async (
   tools: Pick<DraftTools, 'states'>,
@@ -145,9 +142,40 @@ export const eventsUnder = async (
   return found.filter((event) => event !== undefined);
 };
 
+/** The state before an event that cites these extremities: the current one, unless there are more states at the ends of the room than can be cited. */
+const stateBefore = async (
+  bench: HeadBench,
+  head: Head,
+  cited: readonly RoomEvent[],
+): Promise<{ view: View; nodes: readonly StoredNode[] }> => {
+  const states = new Set(head.extremities.map((event) => event.stateRoot)).size;
+  if (new Set(cited.map((event) => event.stateRoot)).size === states) return { view: head.view, nodes: [] };
+  const over = await headOver(bench, cited, [head.view]);
+  return { view: over.head.view, nodes: over.nodes };
+};
+
+/** The room once a drafted event counts: extremities that it does not cite go on having their say. */
+const advance = async (
+  bench: HeadBench,
+  head: Head,
+  cited: readonly RoomEvent[],
+  event: RoomEvent,
+  applied: Awaited<ReturnType<typeof applyState>>,
+): Promise<Pick<Drafted, 'currentRoot' | 'changes' | 'nodes'> & { head: Head }> => {
+  const left = head.extremities.filter((extremity) => !cited.includes(extremity));
+  if (left.length === 0) {
+    const { view, nodes, changes } = applied;
+    return { head: { extremities: [event], view }, currentRoot: view.root, changes, nodes };
+  }
+  const over = await headOver(bench, [...left, event], [applied.view, head.view]);
+  const currentRoot = over.head.view.root;
+  const changes = await changesBetween(bench, head.view.root, currentRoot);
+  return { head: over.head, currentRoot, changes, nodes: [...applied.nodes, ...over.nodes] };
+};
+
 /** Builds, authorises and signs the next event of the room on top of `head`. Throws `forbidden` where the rules refuse it. */
 export const draftEvent = async (
-  tools: DraftTools,
+  tools: DraftTools & ResolveTools,
   room: RoomInfo,
   version: RoomVersion,
   head: Head,
@@ -155,7 +183,9 @@ export const draftEvent = async (
   reads: RoomReads,
   wanted: NewEvent,
 ): Promise<{ drafted: Drafted; head: Head }> => {
-  const cited = head.extremities.toSorted(byDepthNewestFirst).slice(0, MAX_PREV_EVENTS);
+  const bench: HeadBench = { tools, version, pending, reads };
+  const cited = toCite(head.extremities);
+  const before = await stateBefore(bench, head, cited);
   const depth = Math.min(MAX_DEPTH, 1 + Math.max(0, ...cited.map((event) => event.depth)));
   const fields = {
     type: wanted.type,
@@ -163,7 +193,7 @@ export const draftEvent = async (
     ...(wanted.stateKey === undefined ? {} : { state_key: wanted.stateKey }),
     content: wanted.content,
   };
-  const needed = await eventsUnder(reads, head.view, stateNeededFor(fields, version));
+  const needed = await eventsUnder(reads, before.view, stateNeededFor(fields, version));
   const selected = new Set(authTypesFor(fields, version).map(([type, stateKey]) => stateKeyText(type, stateKey)));
   const auth = needed.filter(({ pdu }) => selected.has(stateKeyText(pdu.type, pdu.state_key ?? '')));
   const built = buildPdu({
@@ -202,24 +232,26 @@ export const draftEvent = async (
     fault: undefined,
     redactedBy: undefined,
   };
-  const applied = await applyState(tools, reads, head.view, unrooted);
+  const applied = await applyState(tools, reads, before.view, unrooted);
   const event: RoomEvent = { ...unrooted, stateRoot: applied.view.root };
   addNodes(pending, applied.nodes);
-  const left = head.extremities.filter((extremity) => !cited.includes(extremity));
+  const authNums = event.stateKeyNum === undefined ? [] : auth.map((each) => each.num);
+  // Where ends are left, their states are resolved with this event's.
+  if (cited.length < head.extremities.length) addEvent(pending, event, authNums);
+  const { head: advanced, ...changed } = await advance(bench, head, cited, event, applied);
   return {
     drafted: {
       event,
       inTimeline: true,
-      authNums: event.stateKeyNum === undefined ? [] : auth.map((each) => each.num),
-      nodes: applied.nodes,
-      currentRoot: applied.view.root,
-      changes: applied.changes,
+      authNums,
+      ...changed,
+      nodes: [...before.nodes, ...changed.nodes],
       redacts: undefined,
       settles: false,
       replaces: false,
       arrives: false,
       missing: NOTHING_MISSING,
     },
-    head: { extremities: [...left, event], view: applied.view },
+    head: advanced,
   };
 };

@@ -11,6 +11,12 @@ export const REDUCED = 8;
 /** It is rejected because no key was at hand to check its signatures with. */
 export const UNVERIFIED = 16;
 
+/** Made by servers to tie up the ends of a room; says nothing to people. */
+export const DUMMY_EVENT = 'org.matrix.dummy_event';
+
+/** Types that clients are never shown, and that nobody has to read: also what a server claimed of aliases before they had rights, which nobody can redact. */
+export const NEVER_SHOWN: ReadonlySet<string> = new Set([DUMMY_EVENT, 'm.room.aliases']);
+
 /** Whether an event counts: it is shown to those who may see it, and others may follow it. */
 export const isAccepted = ({ facts }: { readonly facts: number }): boolean => (facts & (REJECTED | SOFT_FAILED | HELD)) === 0;
 

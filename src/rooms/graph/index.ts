@@ -32,9 +32,11 @@ export { EVENTS_STREAM } from '#src/rooms/graph/commit.ts';
 export type { NewEvent, RoomDraft } from '#src/rooms/graph/draft.ts';
 export type { Events } from '#src/rooms/graph/event-cache.ts';
 export {
+  DUMMY_EVENT,
   HELD,
   isAccepted,
   isRejected,
+  NEVER_SHOWN,
   REDUCED,
   REJECTED,
   type RoomEvent,
@@ -51,6 +53,7 @@ export { ownServerKeys, type ServerKeys } from '#src/rooms/graph/receive/server-
 export { createStates, type StateEntry, type States } from '#src/rooms/graph/states.ts';
 export type { MembershipRow, TransactionKey } from '#src/rooms/graph/store.ts';
 export { acquireWriterLease } from '#src/rooms/graph/lease.ts';
+export { createLooseEnds, scheduleLooseEnds } from '#src/rooms/graph/loose-ends.ts';
 export { scheduleGraphJanitor } from '#src/rooms/graph/janitor.ts';
 export type { CommitParticipant } from '#src/rooms/graph/writer.ts';
 export type { Drafted } from '#src/rooms/graph/draft.ts';

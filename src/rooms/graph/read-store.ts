@@ -110,3 +110,25 @@ export const membershipChangesOf = async (reader: Reader, userNum: number, after
     sql`SELECT room_num, event_num, membership, stream_position FROM membership_changes
         WHERE user_num = ${userNum} AND stream_position > ${after} AND stream_position <= ${upTo} ORDER BY stream_position`,
   );
+
+/** Users of this server who are in a room, by number. */
+export const localMembers = async (reader: Reader, roomNum: number, limit: number): Promise<number[]> => {
+  const rows = await reader.all<{ user_num: number }>(
+    sql`SELECT user_num FROM memberships WHERE room_num = ${roomNum} AND is_local = 1 AND membership = 'join' ORDER BY user_num LIMIT ${limit}`,
+  );
+  return rows.map((row) => row.user_num);
+};
+
+/** Rooms with more than so many forward extremities, those with the most first. */
+export const roomsWithManyEnds = async (reader: Reader, moreThan: number, except: readonly number[], limit: number): Promise<number[]> => {
+  // A list of n numbers has n - 1 commas.
+  const rows = await reader.all<{ room_num: number }>(sql`
+    SELECT room_num FROM (
+      SELECT room_num, LENGTH(forward_extremities) - LENGTH(REPLACE(forward_extremities, ',', '')) + 1 AS ends FROM room_heads
+    ) AS counted
+    WHERE ends > ${moreThan} ORDER BY ends DESC, room_num LIMIT ${limit + except.length}`);
+  return rows
+    .map((row) => row.room_num)
+    .filter((num) => !except.includes(num))
+    .slice(0, limit);
+};

@@ -3,19 +3,13 @@ import type { ErasedUsers } from '#src/accounts/index.ts';
 import { redact } from '#src/protocol/redaction.ts';
 import { roomVersion } from '#src/protocol/room-versions.ts';
 import type { NodeId, RoomEvent, RoomGraph, RoomInfo } from '#src/rooms/graph/index.ts';
-import { isAccepted } from '#src/rooms/graph/index.ts';
+import { isAccepted, NEVER_SHOWN } from '#src/rooms/graph/index.ts';
 import type { RoomReader, Shown } from '#src/rooms/history/presenter.ts';
 import type { ReplacedState } from '#src/rooms/history/replaced-state.ts';
 
 const HISTORY_VISIBILITY = 'm.room.history_visibility';
 const MEMBER = 'm.room.member';
-/** Made by servers to tie up the ends of a room; says nothing to people. */
-const DUMMY = 'org.matrix.dummy_event';
-/** What a server claimed of aliases before they had rights; nobody can redact it, so nobody is shown it. */
-const ALIASES = 'm.room.aliases';
-
 const CALL = 'm.call.invite';
-const NEVER_SHOWN: ReadonlySet<string> = new Set([DUMMY, ALIASES]);
 
 /** From the most to the least open. */
 const SETTINGS = ['world_readable', 'shared', 'invited', 'joined'] as const;

@@ -137,8 +137,9 @@ export const serverKeys = {
   cleanup_extremities_with_dummy_events: key(
     boolean(true),
     'Whether to tie many loose ends of a room together with an event that nobody sees.',
+    { acts: true },
   ),
-  dummy_events_threshold: key(integer(10), 'How many loose ends a room needs for that.'),
+  dummy_events_threshold: key(integer(10), 'With more loose ends than this that is done in a room.', { acts: true }),
   delete_stale_devices_after: key(duration(), 'How long a device may go unused before it is deleted; never by default.'),
   http_proxy: key(url(), 'The proxy for outgoing HTTP requests; else the environment variable of that name.'),
   https_proxy: key(url(), 'The proxy for outgoing HTTPS requests; else the environment variable of that name.'),

@@ -24,5 +24,6 @@ export const backgroundUpdateKeys = {
       default_batch_size: key(integer(100), 'The number of rows in the first step.'),
     }),
     'The pace of long changes to the database, which happen while the server runs.',
+    { acts: true },
   ),
 } as const;

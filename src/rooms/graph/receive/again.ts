@@ -1,12 +1,13 @@
 import { authEventIds, parsePdu, prevEventIds } from '#src/protocol/events.ts';
 import type { Drafted, Head } from '#src/rooms/graph/draft.ts';
 import { isAccepted, isRejected, REDUCED, type RoomEvent, UNVERIFIED } from '#src/rooms/graph/events.ts';
+import { changesBetween, followedBy, headOver } from '#src/rooms/graph/extremities.ts';
 import { eventNumsAfter } from '#src/rooms/graph/read-store.ts';
 import type { Made, Workbench } from '#src/rooms/graph/receive/bench.ts';
 import { findCited, stateBefore } from '#src/rooms/graph/receive/cited.ts';
 import type { Incoming } from '#src/rooms/graph/receive/incoming.ts';
 import { judgeByAuthEvents, judgeInHistory, judgeNow } from '#src/rooms/graph/receive/judge.ts';
-import { changesBetween, draftInGraph, draftOutlier, followedBy, headOver } from '#src/rooms/graph/receive/place.ts';
+import { draftInGraph, draftOutlier } from '#src/rooms/graph/receive/place.ts';
 import type { StoredNode } from '#src/rooms/graph/state-tree/nodes.ts';
 import { addEvent, newView, type View } from '#src/rooms/graph/view.ts';
 

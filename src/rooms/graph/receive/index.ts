@@ -1,4 +1,5 @@
 import type { Head } from '#src/rooms/graph/draft.ts';
+import { changesBetween } from '#src/rooms/graph/extremities.ts';
 import { isAccepted, type RoomEvent, UNVERIFIED } from '#src/rooms/graph/events.ts';
 import { judgeAgain } from '#src/rooms/graph/receive/again.ts';
 import type { Made, Workbench } from '#src/rooms/graph/receive/bench.ts';
@@ -6,7 +7,7 @@ import { type Cited, findCited, stateBefore } from '#src/rooms/graph/receive/cit
 import type { Incoming } from '#src/rooms/graph/receive/incoming.ts';
 import { judgeInHistory, judgeNow } from '#src/rooms/graph/receive/judge.ts';
 import { MissingEventsError } from '#src/rooms/graph/receive/missing.ts';
-import { changesBetween, draftInGraph, headAfter } from '#src/rooms/graph/receive/place.ts';
+import { draftInGraph, headAfter } from '#src/rooms/graph/receive/place.ts';
 import type { Changed } from '#src/rooms/graph/state-tree/tree.ts';
 import { newView, type View } from '#src/rooms/graph/view.ts';
 

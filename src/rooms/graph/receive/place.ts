@@ -1,15 +1,14 @@
-import { prevEventIds } from '#src/protocol/events.ts';
 import { clampedInteger } from '#src/protocol/json.ts';
 import { applyState, type Drafted, type Head, internEvent, NOTHING_MISSING } from '#src/rooms/graph/draft.ts';
+import { followedBy, headOver, pruned } from '#src/rooms/graph/extremities.ts';
 import { isAccepted, isRejected, type RoomEvent } from '#src/rooms/graph/events.ts';
 import type { Workbench } from '#src/rooms/graph/receive/bench.ts';
 import type { Cited } from '#src/rooms/graph/receive/cited.ts';
 import type { Incoming } from '#src/rooms/graph/receive/incoming.ts';
 import type { Judgement } from '#src/rooms/graph/receive/judgement.ts';
 import { redactionApplies, redactionOf } from '#src/rooms/graph/redactions.ts';
-import { resolveRoots } from '#src/rooms/graph/resolve.ts';
-import { EMPTY, type NodeId, type StoredNode } from '#src/rooms/graph/state-tree/nodes.ts';
-import { type Changed, diff, type StateDifference } from '#src/rooms/graph/state-tree/tree.ts';
+import { EMPTY, type StoredNode } from '#src/rooms/graph/state-tree/nodes.ts';
+import type { Changed } from '#src/rooms/graph/state-tree/tree.ts';
 import { pendingRedactionsOf, waitingFor } from '#src/rooms/graph/store.ts';
 import { addEvent, addNodes, newView, type View } from '#src/rooms/graph/view.ts';
 
@@ -35,34 +34,6 @@ const whatWaits = async ({ tools, room, version, reads, isNew }: Workbench, even
       return { ...awaited, redactedBy: num };
   }
   return awaited;
-};
-
-/** The events that differing keys hold and held have to be at hand: the commit looks at the member events among them. */
-export const changesBetween = async ({ pending, reads }: Workbench, before: NodeId, after: NodeId): Promise<readonly StateDifference[]> => {
-  const changes = await diff(reads.nodes, before, after);
-  for (const num of changes.flatMap((change) => change.after ?? change.before ?? [])) {
-    const event = await reads.event(num);
-    if (event !== undefined) pending.events.set(num, event);
-  }
-  return changes;
-};
-
-/** The head that has these extremities: their states resolved into the current one. */
-export const headOver = async (
-  { tools, version, pending, reads }: Workbench,
-  extremities: readonly RoomEvent[],
-  known: readonly View[],
-): Promise<{ head: Head; nodes: readonly StoredNode[] }> => {
-  const resolved = await resolveRoots(
-    tools,
-    version,
-    pending,
-    reads,
-    extremities.map((extremity) => extremity.stateRoot as NodeId),
-  );
-  addNodes(pending, resolved.created);
-  const view = known.find(({ root }) => root === resolved.root) ?? newView(resolved.root);
-  return { head: { extremities, view }, nodes: resolved.created };
 };
 
 /** An event as it will be stored, before its state is known. `known` is the same event as it has been here. */
@@ -153,16 +124,6 @@ export const draftInGraph = async (
   };
 };
 
-/** What an event takes the place of at the end of the room: what it cites, and what that follows where it is not accepted itself. */
-export const followedBy = async ({ reads }: Workbench, event: RoomEvent): Promise<ReadonlySet<string>> => {
-  const followed = new Set(prevEventIds(event.pdu));
-  for (const eventId of followed) {
-    const prev = await reads.eventById(eventId);
-    if (prev !== undefined && !isAccepted(prev)) for (const before of prevEventIds(prev.pdu)) followed.add(before);
-  }
-  return followed;
-};
-
 /** The head once an accepted event counts: it takes the place of what it follows. */
 export const headAfter = async (
   bench: Workbench,
@@ -172,7 +133,9 @@ export const headAfter = async (
 ): Promise<{ head: Head; nodes: readonly StoredNode[] }> => {
   const followed = await followedBy(bench, event);
   const left = head.extremities.filter((extremity) => !followed.has(extremity.eventId) && extremity.num !== event.num);
-  return headOver(bench, [...left, event], [after, head.view]);
+  const over = await headOver(bench, [...left, event], [after, head.view]);
+  const { serverName, clock } = bench.tools;
+  return { ...over, head: await pruned(bench, over.head, event, { serverName, now: clock.now() }) };
 };
 
 /** The numbers of the events that were rejected for want of this one. */
