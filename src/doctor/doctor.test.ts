@@ -7,7 +7,8 @@ import type { Database } from '#src/platform/database/types.ts';
 import { systemRandom } from '#src/platform/random.ts';
 import { signingKeyFromSeed } from '#src/protocol/signatures.ts';
 import { createDoctor, type Finding } from '#src/doctor/index.ts';
-import { createRoomGraph } from '#src/rooms/graph/index.ts';
+import { createRoomGraph, type RoomEvent, type RoomInfo } from '#src/rooms/graph/index.ts';
+import { ALICE as ELSE, CARL, DANA, letIn, ME, openElsewhere, openGraph, OURS, state } from '#src/rooms/graph/testing/world.ts';
 import { type Open, silent, withBothDatabases } from '#test/support/databases.ts';
 
 const SERVER = 'one.example';
@@ -63,6 +64,38 @@ for (const version of ['10', '11', '12']) {
     assert.deepEqual(await examine(open), []);
   });
 }
+
+withBothDatabases('a room that came from elsewhere and was judged again gives no finding', async (_t, open) => {
+  const elsewhere = await openElsewhere();
+  const graph = await openGraph(await open(), OURS);
+  const started = await elsewhere.room('11');
+  const { room: there, join } = started;
+  const room = await letIn(graph, started);
+  const add = async (...args: Parameters<typeof elsewhere.add> extends [RoomInfo, ...infer Rest] ? Rest : never) =>
+    elsewhere.add(there, ...args);
+  const levels = await add([join], state(ELSE, 'm.room.power_levels', '', { users: { [ELSE]: 100, [CARL]: 60 } }));
+  const auth = await Promise.all(
+    [
+      ['m.room.create', ''],
+      ['m.room.member', CARL],
+    ].map(async ([type = '', key = '']) => {
+      const num = await elsewhere.graph.states.get(there.num, join.stateRoot as string, type, key);
+      return (await elsewhere.graph.events.byNum(num as number)) as RoomEvent;
+    }),
+  );
+  const topic = await add([join], state(CARL, 'm.room.topic', '', { topic: 'new' }), { auth: [levels, ...auth] });
+  const said = await add([topic], { sender: CARL, type: 'm.room.message', content: { body: 'x' } });
+  const ban = await add([join], state(ELSE, 'm.room.member', DANA, { membership: 'ban' }));
+  const late = await add([said], { sender: DANA, type: 'm.room.message', content: { body: 'late' } });
+  await graph.receive(room, topic.json, { withoutAuthEvents: true });
+  for (const event of [said, ban, late]) await graph.receive(room, event.json);
+  await graph.receiveAuthEvents(room, [levels.json]);
+  assert.deepEqual(await examine(open), []);
+  await graph.receive(room, levels.json);
+  await graph.write(room, async (draft) => draft.append({ sender: ME, type: 'm.room.message', content: { body: 'all together' } }));
+  assert.deepEqual(await examine(open), []);
+  await elsewhere.close();
+});
 
 /** What is done to the database, and the kinds of damage that are named for it. */
 const DAMAGE: readonly (readonly [name: string, damage: (room: { num: number; last: number }) => Sql, checks: readonly string[]])[] = [

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import type { Drafted, Head } from '#src/rooms/graph/draft.ts';
 import type { Workbench } from '#src/rooms/graph/receive/bench.ts';
 import { findCited } from '#src/rooms/graph/receive/cited.ts';
@@ -6,10 +7,14 @@ import { judgeByAuthEvents } from '#src/rooms/graph/receive/judge.ts';
 import { draftOutlier } from '#src/rooms/graph/receive/place.ts';
 import { byAuthorisation } from '#src/rooms/graph/receive/topological.ts';
 
+/** After so many events other rooms have their turn. */
+const SLICE = 50;
+
 /** Takes in events that others cite as auth events, without a place in the graph. Each is judged by its own auth events; those that are here are left. */
 export const receiveOutliers = async (bench: Workbench, head: Head, incoming: readonly Incoming[]): Promise<Drafted[]> => {
   const drafted: Drafted[] = [];
-  for (const each of byAuthorisation(incoming)) {
+  for (const [index, each] of byAuthorisation(incoming).entries()) {
+    if (index % SLICE === SLICE - 1) await setImmediate();
     if ((await bench.reads.eventById(each.parsed.eventId)) !== undefined) continue;
     const cited = await findCited(bench, each.parsed);
     const made = await draftOutlier(bench, each, await judgeByAuthEvents(bench, each, cited), cited, undefined);
