@@ -60,7 +60,7 @@ export interface SyncTools {
 export const createSync = async (tools: SyncTools): Promise<Sync> => {
   const { database, strings, clock, graph, history, access, filters, ignoredUsers, config, ports } = tools;
   const notifier = createNotifier();
-  const audience = createAudience({ database, timeline: graph.timeline, clock, notifier });
+  const audience = createAudience({ database, graph, clock, notifier });
   const engine = await createEngine({
     database,
     strings,

@@ -9,7 +9,14 @@ import type { Database } from '#src/platform/database/types.ts';
 import { systemRandom } from '#src/platform/random.ts';
 import type { Requester } from '#src/accounts/index.ts';
 import { createFilters, parseEventFilter } from '#src/filters/index.ts';
-import { createRoomGraph, type NewEvent, type RoomEvent, type RoomGraph, type RoomInfo } from '#src/rooms/graph/index.ts';
+import {
+  createRoomGraph,
+  type NewEvent,
+  type RoomEvent,
+  type RoomGraph,
+  type RoomGraphTools,
+  type RoomInfo,
+} from '#src/rooms/graph/index.ts';
 import { createHistory } from '#src/rooms/history/index.ts';
 import { createSync, type SyncPorts } from '#src/sync/index.ts';
 
@@ -61,11 +68,13 @@ const converted = (value: string): unknown =>
 export const openRoomsWorld = async (
   database: Database,
   portsOf: (graph: RoomGraph) => Partial<SyncPorts> = () => ({}),
+  more: Partial<RoomGraphTools> = {},
 ): Promise<RoomsWorld> => {
   const strings = createStrings(database);
   const clock = systemClock;
   const signingKey = signingKeyFromSeed('ed25519:a_test', Buffer.alloc(32, 1));
-  const graph = await createRoomGraph({ database, strings, clock, random: systemRandom, serverName: SERVER, signingKey, soleWriter: true });
+  const usual = { database, strings, clock, random: systemRandom, serverName: SERVER, signingKey, soleWriter: true };
+  const graph = await createRoomGraph({ ...usual, ...more });
   const filters = createFilters({ database, config: { filter_timeline_limit: -1 } });
   const nobody = { identify: () => Promise.reject(new Error('nobody is asked here')) };
   const access = { guest: nobody, user: nobody };

@@ -1,9 +1,9 @@
 import { setImmediate } from 'node:timers/promises';
-import { prevEventIds } from '#src/protocol/events.ts';
 import type { Clock } from '#src/platform/clock.ts';
 import type { Database } from '#src/platform/database/types.ts';
 import type { Notifier } from '#src/platform/streams/wait.ts';
-import { EVENTS_STREAM, type MembershipRow, type RoomEvent, type Timeline } from '#src/rooms/graph/index.ts';
+import { EVENTS_STREAM, type MembershipRow, type RoomEvent, type RoomGraph } from '#src/rooms/graph/index.ts';
+import { createFlips, type Flip, isInLine, ownFlip, type RoomEnd } from '#src/sync/engine/flips.ts';
 import type { Wake } from '#src/sync/ports.ts';
 
 /** What happened in a room since the process started, as far as sync needs it. */
@@ -12,7 +12,7 @@ export interface RoomActivity {
   readonly last: number;
   /** The position of the last event that may have changed the room's current state. */
   readonly lastStateChange: number;
-  /** The position of the last member event; 0 when there was none. */
+  /** The position of the last event that changed a membership; 0 when there was none. */
   readonly lastMemberEvent: number;
 }
 
@@ -55,14 +55,14 @@ interface Listener {
   lastChange: number;
 }
 
-interface Room extends RoomActivity {
-  readonly eventId: string;
+interface Room extends RoomActivity, RoomEnd {
+  readonly last: number;
   readonly root: string | undefined;
 }
 
 export interface AudienceTools {
   readonly database: Pick<Database, 'positions'>;
-  readonly timeline: Pick<Timeline, 'between'>;
+  readonly graph: Pick<RoomGraph, 'timeline' | 'states' | 'events' | 'rooms' | 'head'>;
   readonly clock: Clock;
   readonly notifier: Pick<Notifier, 'wake'>;
 }
@@ -90,8 +90,9 @@ const createWaker = (notifier: Pick<Notifier, 'wake'>): ((userNums: Iterable<num
   };
 };
 
-export const createAudience = ({ database, timeline, clock, notifier }: AudienceTools): Audience => {
+export const createAudience = ({ database, graph, clock, notifier }: AudienceTools): Audience => {
   const { positions } = database;
+  const flipsOf = createFlips(graph);
   const listeners = new Map<number, Listener>();
   const hearers = new Map<number, Set<number>>();
   const rooms = new Map<number, Room>();
@@ -126,36 +127,32 @@ export const createAudience = ({ database, timeline, clock, notifier }: Audience
     }
   };
 
-  /** A member event moves its user; where the room forked, state resolution may have moved anybody. */
-  const noteMemberships = (event: RoomEvent, position: number, hasForked: boolean): void => {
-    if (hasForked) {
-      for (const userNum of hearers.get(event.roomNum) ?? []) (listeners.get(userNum) as Listener).lastChange = position;
-    }
-    if (event.pdu.type !== 'm.room.member' || event.stateKeyNum === undefined) return;
-    const listener = listeners.get(event.stateKeyNum);
-    if (listener === undefined) return;
-    listener.lastChange = position;
-    if (HEARS.has(event.pdu.content.membership as string)) addTo(event.stateKeyNum, listener, event.roomNum);
-  };
-
-  const take = (event: RoomEvent, woken: Set<number>): void => {
+  const take = async (event: RoomEvent, woken: Set<number>): Promise<void> => {
     const position = event.position as number;
     const known = rooms.get(event.roomNum);
-    const follows = known !== undefined && event.pdu.prev_events.length === 1 && prevEventIds(event.pdu)[0] === known.eventId;
-    const keepsState = follows && event.stateKeyNum === undefined && event.stateRoot === known.root;
-    noteMemberships(event, position, known !== undefined && !follows);
+    const follows = isInLine(event, known);
+    const { flips, isAlone } = follows ? { flips: ownFlip(event), isAlone: true } : await flipsOf(event, known);
+    const keepsState = follows && event.stateKeyNum === undefined && event.stateRoot === known?.root;
+    const isGone = ({ membership }: Flip): boolean => !HEARS.has(membership);
+    for (const { userNum, membership } of flips) {
+      const listener = listeners.get(userNum);
+      if (listener === undefined) continue;
+      listener.lastChange = position;
+      if (HEARS.has(membership)) addTo(userNum, listener, event.roomNum);
+    }
     rooms.set(event.roomNum, {
       last: position,
-      lastStateChange: keepsState ? known.lastStateChange : position,
-      lastMemberEvent: event.pdu.type === 'm.room.member' ? position : (known?.lastMemberEvent ?? 0),
+      lastStateChange: keepsState ? (known?.lastStateChange ?? position) : position,
+      lastMemberEvent: flips.length > 0 ? position : (known?.lastMemberEvent ?? 0),
       eventId: event.eventId,
       root: event.stateRoot,
+      isAlone,
     });
     for (const userNum of hearers.get(event.roomNum) ?? []) woken.add(userNum);
     // Those who are out now have heard of it; they need not hear more.
-    if (event.pdu.type === 'm.room.member' && event.stateKeyNum !== undefined && !HEARS.has(event.pdu.content.membership as string)) {
-      const listener = listeners.get(event.stateKeyNum);
-      if (listener !== undefined) removeFrom(event.stateKeyNum, listener, event.roomNum);
+    for (const { userNum } of flips.filter(isGone)) {
+      const listener = listeners.get(userNum);
+      if (listener !== undefined) removeFrom(userNum, listener, event.roomNum);
     }
   };
 
@@ -165,9 +162,9 @@ export const createAudience = ({ database, timeline, clock, notifier }: Audience
     for (;;) {
       const target = positions.current(EVENTS_STREAM).min;
       if (upTo >= target) return;
-      const events = await timeline.between(upTo, target, SLICE);
+      const events = await graph.timeline.between(upTo, target, SLICE);
       const woken = new Set<number>();
-      for (const event of events) take(event, woken);
+      for (const event of events) await take(event, woken);
       upTo = events.length < SLICE ? target : (events.at(-1)?.position ?? target);
       wakeUsers(woken);
     }

@@ -1,4 +1,5 @@
 import type { RoomEvent, RoomGraph, RoomInfo } from '#src/rooms/graph/index.ts';
+import type { ReplacedState } from '#src/rooms/history/index.ts';
 import { withoutConflicts } from '#src/sync/engine/conflicts.ts';
 import { createKnownMembers } from '#src/sync/engine/known-members.ts';
 import { createPlanner, type EngineRequest, type OutsidePlan, type Plan, type PlanTools, type RoomPlan } from '#src/sync/engine/plan.ts';
@@ -40,8 +41,9 @@ export interface Engine {
   stripped(room: RoomInfo, event: RoomEvent): Promise<readonly RoomEvent[]>;
 }
 
-export interface EngineTools extends PlanTools, SummaryTools, TimelineTools {
+export interface EngineTools extends Omit<PlanTools, 'readRoots'>, SummaryTools, TimelineTools {
   readonly graph: RoomGraph;
+  readonly replacedState: ReplacedState;
   /** What one is shown of a room before being in it. */
   readonly preJoinState: readonly StateSelector[];
 }
@@ -59,8 +61,8 @@ const mayChangeSummary = (plan: RoomPlan, timeline: RoomTimeline): boolean =>
 /** One reading of the streams, under every presentation. */
 export const createEngine = async (tools: EngineTools): Promise<Engine> => {
   const { database, strings, graph, audience, replacedState } = tools;
-  const plan = createPlanner(tools);
   const readRoots = createRoots(database, graph);
+  const plan = createPlanner({ ...tools, readRoots });
   const timelines = createTimelines(tools);
   const summaries = createSummaries(tools);
   const memberTypeNum = (await strings.intern([MEMBER])).get(MEMBER) as number;
@@ -69,7 +71,10 @@ export const createEngine = async (tools: EngineTools): Promise<Engine> => {
   const rootsOf = async (plans: readonly RoomPlan[], upTo: number): Promise<Map<number, string>> => {
     const present = plans.filter((each) => each.left === undefined).map((each) => each.room);
     const roots = new Map(await readRoots(present, upTo));
-    for (const { room, left } of plans) if (left?.stateRoot !== undefined) roots.set(room.num, left.stateRoot);
+    for (const { room, left, byResolution, upTo: leftAt } of plans) {
+      if (byResolution) for (const [num, root] of await readRoots([room], leftAt)) roots.set(num, root);
+      else if (left?.stateRoot !== undefined) roots.set(room.num, left.stateRoot);
+    }
     return roots;
   };
 

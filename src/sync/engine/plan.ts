@@ -1,8 +1,9 @@
 import type { SyncFilter } from '#src/filters/index.ts';
 import type { Database } from '#src/platform/database/types.ts';
 import type { MembershipChange, MembershipRow, RoomEvent, RoomGraph, RoomInfo } from '#src/rooms/graph/index.ts';
-import type { IgnoredUsers, ReplacedState, RoomReader } from '#src/rooms/history/index.ts';
+import type { IgnoredUsers, RoomReader } from '#src/rooms/history/index.ts';
 import type { Audience } from '#src/sync/engine/audience.ts';
+import type { ReadRoots } from '#src/sync/engine/roots.ts';
 import { roomsWithEvents } from '#src/sync/engine/views.ts';
 import type { RoomMoves } from '#src/sync/ports.ts';
 
@@ -31,6 +32,8 @@ export interface RoomPlan {
   readonly isNew: boolean;
   /** The event by which the reader left. */
   readonly left: RoomEvent | undefined;
+  /** The reader left not when that event came, but when the room's state, resolved anew, took it in. */
+  readonly byResolution: boolean;
   /** The reader was never in: there is nothing to see but the leaving. */
   readonly onlyLeaving: boolean;
 }
@@ -54,9 +57,9 @@ export interface Plan {
 
 export interface PlanTools {
   readonly database: Database;
-  readonly graph: Pick<RoomGraph, 'events' | 'memberships' | 'rooms'>;
+  readonly graph: Pick<RoomGraph, 'events' | 'memberships' | 'rooms' | 'states'>;
   readonly audience: Audience;
-  readonly replacedState: ReplacedState;
+  readonly readRoots: ReadRoots;
   readonly ignoredUsers: IgnoredUsers;
   /** `exclude_rooms_from_sync`. */
   readonly excludedRooms: ReadonlySet<string>;
@@ -64,7 +67,7 @@ export interface PlanTools {
 
 export type MakePlan = (request: EngineRequest) => Promise<Plan>;
 
-/** A room's changes in the stretch, with what the reader was before the first. */
+/** A room's changes in the stretch, with what the reader was before it. */
 interface Moved {
   readonly changes: readonly MembershipChange[];
   readonly before: string | undefined;
@@ -73,8 +76,8 @@ interface Moved {
 const isGone = (membership: string): boolean => membership === 'leave' || membership === 'ban';
 
 /** Decides which rooms an answer shows, and how, from the reader's memberships and what moved. */
-export const createPlanner = ({ database, graph, audience, replacedState, ignoredUsers, excludedRooms }: PlanTools): MakePlan => {
-  const { events, memberships } = graph;
+export const createPlanner = ({ database, graph, audience, readRoots, ignoredUsers, excludedRooms }: PlanTools): MakePlan => {
+  const { events, memberships, states } = graph;
 
   /** The reader's memberships and the position at which they are that; nothing is awaited between the two. */
   const snapshot = async (reader: RoomReader): Promise<{ rows: readonly MembershipRow[]; upTo: number }> => {
@@ -89,11 +92,15 @@ export const createPlanner = ({ database, graph, audience, replacedState, ignore
     const moved = new Map<number, Moved>();
     if (last !== undefined && last <= since) return moved;
     const changes = Map.groupBy(await memberships.changes(reader.userNum, since, upTo), (change) => change.room_num);
-    const firsts = await events.list([...changes.values()].flatMap(([first]) => first?.event_num ?? []));
-    const replaced = await replacedState.of(firsts);
-    const before = await events.byNums([...replaced.values()]);
+    const roots = since === 0 ? undefined : await readRoots([...(await graph.rooms([...changes.keys()])).values()], since);
+    const held = new Map<number, number>();
+    for (const [roomNum, root] of roots ?? []) {
+      const num = await states.get(roomNum, root, 'm.room.member', reader.userId);
+      if (num !== undefined) held.set(roomNum, num);
+    }
+    const before = await events.byNums([...held.values()]);
     for (const [roomNum, inRoom] of changes) {
-      const num = replaced.get(inRoom[0]?.event_num ?? 0);
+      const num = held.get(roomNum);
       const membership = num === undefined ? undefined : before.get(num)?.pdu.content.membership;
       moved.set(roomNum, { changes: inRoom, before: typeof membership === 'string' ? membership : undefined });
     }
@@ -129,6 +136,7 @@ export const createPlanner = ({ database, graph, audience, replacedState, ignore
       isFull: since === undefined || fullState || isNew,
       isNew,
       left: undefined,
+      byResolution: false,
       onlyLeaving: false,
     };
   };
@@ -137,15 +145,19 @@ export const createPlanner = ({ database, graph, audience, replacedState, ignore
     const wasIn = moved?.before === 'join';
     const cameIn = moved?.changes.some((change) => change.membership === 'join') === true;
     const after = wasIn && !cameIn ? since : undefined;
+    const leftAt = moved?.changes.at(-1)?.stream_position ?? left.position;
+    const byResolution = leftAt !== left.position;
+    const hasState = byResolution || left.stateRoot !== undefined;
     return {
       room,
       kind: 'leave',
       after,
-      upTo: left.position ?? 0,
+      upTo: leftAt ?? 0,
       isFull: after === undefined,
       isNew: cameIn,
       left,
-      onlyLeaving: left.position === undefined || left.stateRoot === undefined || !(wasIn || cameIn),
+      byResolution,
+      onlyLeaving: leftAt === undefined || !hasState || !(wasIn || cameIn),
     };
   };
 
