@@ -61,8 +61,12 @@ const levels: fc.Arbitrary<What> = fc
   });
 
 const joinRules: fc.Arbitrary<What> = fc
-  .tuple(strong, fc.constantFrom('public', 'public', 'invite', 'knock', 'restricted', 'knock_restricted'))
-  .map(([sender, rule]): What => ({ type: 'm.room.join_rules', stateKey: '', sender, content: { join_rule: rule } }));
+  .tuple(
+    strong,
+    fc.constantFrom('public', 'public', 'invite', 'knock', 'restricted', 'knock_restricted'),
+    fc.constantFrom('', '', '', '', '', '', '', 'x'),
+  )
+  .map(([sender, rule, stateKey]): What => ({ type: 'm.room.join_rules', stateKey, sender, content: { join_rule: rule } }));
 
 const others: fc.Arbitrary<What> = fc
   .tuple(strong, fc.constantFrom('m.room.topic', 'm.room.topic', 'm.room.name', 'm.room.third_party_invite', 'm.room.aliases'), fc.nat(3))

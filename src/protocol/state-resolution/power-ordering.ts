@@ -5,9 +5,12 @@ import type { RoomVersion } from '#src/protocol/room-versions.ts';
 import type { KnownEvents, ResolutionEvent } from '#src/protocol/state-resolution/events.ts';
 import { authorisingEventIds, powerLevelsAmong } from '#src/protocol/state-resolution/events.ts';
 
-/** Whether the event might take away somebody's ability to do something in the room. */
+/**
+ * Whether the event might take away somebody's ability to do something in the room. Power levels and join rules under another state key than the empty
+ * one rule nothing, and no server counts them.
+ */
 export const isPowerEvent = ({ pdu }: ResolutionEvent): boolean => {
-  if (pdu.type === 'm.room.power_levels' || pdu.type === 'm.room.join_rules') return true;
+  if (pdu.type === 'm.room.power_levels' || pdu.type === 'm.room.join_rules') return pdu.state_key === '';
   const { membership } = pdu.content;
   return pdu.type === 'm.room.member' && (membership === 'leave' || membership === 'ban') && pdu.sender !== pdu.state_key;
 };

@@ -196,6 +196,12 @@ describe('power events', () => {
     assert.deepEqual(power, ['$levels', '$rules', '$banned', '$kicked']);
   });
 
+  it('are no join rules under a state key', () => {
+    const other = createTestRoom('10');
+    other.add(other.start, 'others', ALICE, 'm.room.join_rules', 'x', { join_rule: 'invite' });
+    assert.equal(isPowerEvent(other.events.get('$others')!), false);
+  });
+
   it('bring along what authorises them within the set', async () => {
     const events = createKnownEvents(room.loadEvents);
     const conflicted = new Set(['$banned', '$bob', '$rules', '$topic', '$gone']);
