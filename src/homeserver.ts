@@ -170,7 +170,7 @@ const assembleRooms = async (ground: Ground, { access, profiles }: Users) => {
     forgetsOnLeave: config.forget_rooms_on_leave,
     lease: await acquireWriterLease(database, jobs),
   });
-  scheduleGraphJanitor(jobs, database, clock);
+  scheduleGraphJanitor(jobs, database, clock, graph);
   if (config.cleanup_extremities_with_dummy_events)
     scheduleLooseEnds(jobs, { graph, database, strings, clock, threshold: config.dummy_events_threshold });
   ground.backgroundUpdates.register(AUTH_GENERATIONS_UPDATE, updateAuthGenerations);

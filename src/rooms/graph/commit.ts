@@ -1,8 +1,11 @@
+import { prevEventIds } from '#src/protocol/events.ts';
 import type { Clock } from '#src/platform/clock.ts';
 import type { Transaction } from '#src/platform/database/types.ts';
 import { putGeneration } from '#src/rooms/graph/auth-chains/store.ts';
 import type { Drafted, DraftWork, Head } from '#src/rooms/graph/draft.ts';
 import type { RoomEvent, RoomInfo } from '#src/rooms/graph/events.ts';
+import { COLLECTION_WAIT_MS } from '#src/rooms/graph/state-collection/index.ts';
+import { wantCollection } from '#src/rooms/graph/state-collection/store.ts';
 import type { NodeId } from '#src/rooms/graph/state-tree/nodes.ts';
 import {
   deleteMissing,
@@ -91,6 +94,17 @@ const writeEvent = async (
 };
 
 /**
+ * Whether there may be state nodes that no root reaches when this is written: the state between branches that an event joins, that over several extremities, and
+ * what was believed before an event was judged again. What this server itself adds to a room leaves none.
+ */
+const leavesGarbage = ({ drafted, revised }: DraftWork): boolean =>
+  revised.length > 0 ||
+  drafted.some(
+    ({ event, nodes, currentRoot, replaces }) =>
+      replaces || (nodes.length > 0 && (event.stateRoot !== currentRoot || prevEventIds(event.pdu).length > 1)),
+  );
+
+/**
  * Writes a batch in the transaction: events, edges, state nodes, memberships, redactions, transaction ids and the room's head. One row a table
  * for a plain message, whatever the size of the room. Runs again after a conflict; answers what the commit made, to be used only once it is durable.
  */
@@ -115,6 +129,7 @@ export const writeBatch = async (tx: Transaction, batch: Batch, membershipsOf: M
     root = each.currentRoot;
   }
   for (const event of revised) await reviseEvent(tx, event);
+  if (leavesGarbage(batch.work)) await wantCollection(tx, batch.room.num, clock.now() + COLLECTION_WAIT_MS);
   for (const [num, generation] of batch.generations) putGeneration(tx, num, generation);
   for (const { key, event } of sent) insertTransaction(tx, key, batch.room.num, event.num, clock.now());
   for (const body of alongside) await body(tx);

@@ -14,6 +14,8 @@ export interface Command {
   readonly run: (draft: RoomDraft & Workshop) => Promise<unknown>;
   readonly resolve: (value: unknown) => void;
   readonly reject: (reason: unknown) => void;
+  /** Shares its batch with no other. */
+  readonly isAlone: boolean;
 }
 
 /** A room in use: where it stands, and who waits to change it. Its head is swapped after a commit, never changed. */

@@ -3,7 +3,7 @@ import { roomVersion } from '#src/protocol/room-versions.ts';
 import type { SigningKey } from '#src/protocol/signatures.ts';
 import type { Clock } from '#src/platform/clock.ts';
 import type { Strings } from '#src/platform/database/strings.ts';
-import type { Database, LeaseToken } from '#src/platform/database/types.ts';
+import type { Database, LeaseToken, Transaction } from '#src/platform/database/types.ts';
 import type { Random } from '#src/platform/random.ts';
 import { createAuthChains } from '#src/rooms/graph/auth-chains/index.ts';
 import type { Committed } from '#src/rooms/graph/commit.ts';
@@ -18,6 +18,8 @@ import { createReceiver, type Receiver } from '#src/rooms/graph/receive/receiver
 import { ownServerKeys, type ServerKeys } from '#src/rooms/graph/receive/server-keys.ts';
 import { createSentTransactions } from '#src/rooms/graph/sent-transactions.ts';
 import type { NodeId } from '#src/rooms/graph/state-tree/nodes.ts';
+import { collectDueRooms } from '#src/rooms/graph/state-collection/index.ts';
+import { createWrittenRoots } from '#src/rooms/graph/state-collection/written-roots.ts';
 import { createStates, type States } from '#src/rooms/graph/states.ts';
 import { createTimeline, type Timeline } from '#src/rooms/graph/timeline.ts';
 import { type CommitParticipant, createRoomWriter } from '#src/rooms/graph/writer.ts';
@@ -78,6 +80,8 @@ export interface RoomGraph extends Receiver {
   stateEvents(room: RoomInfo, root: NodeId, type?: string): Promise<readonly RoomEvent[]>;
   /** Lets another slice write with every batch of events from now on. */
   takePart(participant: CommitParticipant): void;
+  /** Removes state nodes that nothing reaches any more from the rooms that are due; answers how many. Rooms go on meanwhile. */
+  collectState(signal: AbortSignal): Promise<number>;
   /** The transaction id with which a device sent a recent event, for `unsigned.transaction_id`. */
   transactionIdOf(userNum: number, deviceId: string, eventNum: number): string | undefined;
   /**
@@ -121,6 +125,10 @@ export const createRoomGraph = async (tools: RoomGraphTools): Promise<RoomGraph>
   const writerNum = (await strings.intern([database.writer])).get(database.writer) as number;
 
   const participants: CommitParticipant[] = [];
+  const writtenRoots = createWrittenRoots();
+  const fence = (tx: Transaction): void => {
+    if (tools.lease !== undefined) tx.fence(tools.lease);
+  };
 
   const onCommitted = (_room: RoomInfo, committed: Committed): void => {
     memberships.remember(committed.memberships);
@@ -139,6 +147,7 @@ export const createRoomGraph = async (tools: RoomGraphTools): Promise<RoomGraph>
     authChains: createAuthChains(database),
     hotRooms,
     sentTransactions,
+    writtenRoots,
     eventNumbers: createNumbers(database, 'event_numbers'),
     writerNum,
     forgetsOnLeave: tools.forgetsOnLeave ?? false,
@@ -149,9 +158,7 @@ export const createRoomGraph = async (tools: RoomGraphTools): Promise<RoomGraph>
     },
     participants,
     eventPolicy: tools.eventPolicy ?? NO_POLICY,
-    fence: (tx) => {
-      if (tools.lease !== undefined) tx.fence(tools.lease);
-    },
+    fence,
     onCommitted,
   });
 
@@ -195,6 +202,8 @@ export const createRoomGraph = async (tools: RoomGraphTools): Promise<RoomGraph>
       const entries = await states.entries(room.num, root, type);
       return events.list(entries.map((entry) => entry.eventNum));
     },
+    collectState: async (signal) =>
+      collectDueRooms({ database, clock, writtenRoots, fence, rooms: hotRooms.byNums, alone: writer.alone }, signal),
     takePart: (participant) => void participants.push(participant),
     transactionIdOf: sentTransactions.txnIdOf,
     ...receiver,

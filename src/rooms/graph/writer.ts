@@ -14,6 +14,7 @@ import type { Made, ReceiveTools, Workbench, Workshop } from '#src/rooms/graph/r
 import { lackingEvent } from '#src/rooms/graph/receive/place.ts';
 import { redactionOf } from '#src/rooms/graph/redactions.ts';
 import type { SentTransactions } from '#src/rooms/graph/sent-transactions.ts';
+import type { WrittenRoots } from '#src/rooms/graph/state-collection/written-roots.ts';
 import type { MembershipRow } from '#src/rooms/graph/store.ts';
 import {
   addEvent,
@@ -31,6 +32,7 @@ export interface WriterTools extends ReceiveTools {
   readonly events: Events;
   readonly hotRooms: HotRooms;
   readonly sentTransactions: SentTransactions;
+  readonly writtenRoots: WrittenRoots;
   /** Whether this server's users forget a room as soon as they leave it. */
   readonly forgetsOnLeave: boolean;
   readonly participants: readonly CommitParticipant[];
@@ -173,6 +175,11 @@ const commit = async (tools: WriterTools, hot: HotRoom, work: DraftWork, pending
   const batch: Batch = { room: hot.room, isNew: hot.isNew, rootBefore: hot.head.view.root, work, generations };
   const membershipsOf: MembershipsOf = (drafted) =>
     drafted.changes.flatMap((change) => memberChange(tools, hot.room.num, pending, change) ?? []);
+  tools.writtenRoots.note(hot.room.num, [
+    work.head.view.root,
+    ...work.drafted.flatMap((each) => [each.event.stateRoot, each.currentRoot]),
+    ...work.revised.map((event) => event.stateRoot),
+  ]);
   const parts = await Promise.all(tools.participants.map(async (participant) => participant.prepare(hot.room, work.drafted)));
   await tools.database.write('room batch', async (tx) => {
     tools.fence(tx);
@@ -206,10 +213,15 @@ const runBatch = async (tools: WriterTools, hot: HotRoom, commands: readonly Com
   for (const tell of succeeded) tell();
 };
 
+const nextCommands = (queue: Command[]): Command[] => {
+  const untilAlone = queue.findIndex((command) => command.isAlone);
+  return queue.splice(0, untilAlone === -1 ? MAX_BATCH : Math.max(1, Math.min(untilAlone, MAX_BATCH)));
+};
+
 const drain = async (tools: WriterTools, hot: HotRoom): Promise<void> => {
   hot.busy = true;
   while (hot.queue.length > 0) {
-    const commands = hot.queue.splice(0, MAX_BATCH);
+    const commands = nextCommands(hot.queue);
     try {
       await runBatch(tools, hot, commands);
     } catch (error) {
@@ -233,6 +245,8 @@ export interface RoomWriter {
   write<T>(room: RoomInfo, command: (draft: RoomDraft & Workshop) => Promise<T>): Promise<T>;
   /** The same for a room that does not exist yet; its first command makes the create event. */
   create<T>(room: RoomInfo, command: (draft: RoomDraft & Workshop) => Promise<T>): Promise<T>;
+  /** Runs `step`, which makes no events, while no batch of the room is under way. It may write rows of its own. */
+  alone<T>(room: RoomInfo, step: () => Promise<T>): Promise<T>;
   /** Where a room stands now: its extremities and its current state's root, as last published. */
   head(room: RoomInfo): Promise<Head>;
   /** The event that holds (type, stateKey) in the current state. */
@@ -240,23 +254,26 @@ export interface RoomWriter {
 }
 
 export const createRoomWriter = (tools: WriterTools): RoomWriter => {
-  const enqueue = async <T>(hot: HotRoom, run: (draft: RoomDraft & Workshop) => Promise<T>): Promise<T> => {
+  const enqueue = async <T>(hot: HotRoom, run: (draft: RoomDraft & Workshop) => Promise<T>, isAlone: boolean): Promise<T> => {
     const { promise, resolve, reject } = Promise.withResolvers<T>();
-    hot.queue.push({ run, resolve: resolve as (value: unknown) => void, reject });
+    hot.queue.push({ run, resolve: resolve as (value: unknown) => void, reject, isAlone });
     if (!hot.busy) void drain(tools, hot);
     return promise;
   };
 
+  const enqueueIn = async <T>(room: RoomInfo, run: (draft: RoomDraft & Workshop) => Promise<T>, isAlone: boolean): Promise<T> => {
+    let hot = await tools.hotRooms.warm(room);
+    // Between its coming warm and here it may have made place for another; two of one room would write past each other.
+    while (!tools.hotRooms.holds(hot)) hot = await tools.hotRooms.warm(room);
+    return enqueue(hot, run, isAlone);
+  };
+
   return {
-    write: async (room, command) => {
-      let hot = await tools.hotRooms.warm(room);
-      // Between its coming warm and here it may have made place for another; two of one room would write past each other.
-      while (!tools.hotRooms.holds(hot)) hot = await tools.hotRooms.warm(room);
-      return enqueue(hot, command);
-    },
+    write: async (room, command) => enqueueIn(room, command, false),
+    alone: async (room, step) => enqueueIn(room, step, true),
     create: async (room, command) => {
       const hot: HotRoom = { room, isNew: true, head: { extremities: [], view: newView(EMPTY) }, isInDoubt: false, queue: [], busy: false };
-      return enqueue(hot, command);
+      return enqueue(hot, command, false);
     },
     head: async (room) => (await tools.hotRooms.warm(room)).head,
     state: async (room, type, stateKey) => {
