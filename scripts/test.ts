@@ -30,7 +30,7 @@ const GROUPS: readonly Group[] = [
     name: 'unit tests',
     files: globSync('src/**/*.test.ts', { exclude: [APART] }),
     options: ['--test-isolation=none', '--test-timeout=60000'],
-    limitMs: 5 * 60_000,
+    limitMs: 15 * 60_000,
   },
   {
     // Tests with homeservers in them get a process a file; the SDK's timers outlive its clients, so these do not wait for them.
