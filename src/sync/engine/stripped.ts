@@ -3,6 +3,8 @@ import { STRIPPED_STATE_TYPES } from '#src/protocol/stripped-state.ts';
 import type { RoomEvent, RoomGraph, RoomInfo } from '#src/rooms/graph/index.ts';
 
 const MEMBER = 'm.room.member';
+/** Required of all stripped state, whatever else is configured: it says what room it is (client-server API, "Stripped state"). */
+const CREATE = { type: 'm.room.create', stateKey: '' };
 
 /** One state event, or without a state key all of a type. */
 export interface StateSelector {
@@ -30,7 +32,7 @@ export const createStripped =
     if (root === undefined) return [];
     const inviter = event.senderNum === event.stateKeyNum ? [] : [{ type: MEMBER, stateKey: event.pdu.sender }];
     const found = await Promise.all(
-      [...selectors, ...inviter].map(async ({ type, stateKey }) => {
+      [CREATE, ...selectors, ...inviter].map(async ({ type, stateKey }) => {
         if (stateKey === undefined) return (await graph.states.entries(room.num, root, type)).map((entry) => entry.eventNum);
         return [await graph.states.get(room.num, root, type, stateKey)];
       }),
