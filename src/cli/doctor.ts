@@ -11,6 +11,8 @@ const options = {
   'config-path': { type: 'string', short: 'c', multiple: true, value: 'FILE', help: 'The configuration; by default data/homeserver.yaml.' },
   all: { type: 'boolean', help: 'Also re-check every room in the database: hashes, signatures, authorisation, state, memberships.' },
   room: { type: 'string', multiple: true, value: 'ID', help: 'Re-check this room only. May be repeated.' },
+  repair: { type: 'boolean', help: 'With --all or --room: put right what follows from what is sound. The server must be stopped.' },
+  'dry-run': { type: 'boolean', help: 'With --repair: only say what would be done, also while the server runs.' },
   json: { type: 'boolean', help: 'With --all or --room: print damage alone, as one JSON object a line.' },
 } as const;
 
@@ -107,6 +109,9 @@ const run = async (args: readonly string[], io: Io): Promise<number> => {
   const asJson = given.json === true;
   const wantsRooms = given.all === true || given.room !== undefined;
   if (given.all === true && given.room !== undefined) throw new UsageError('--all looks at every room: leave --room out');
+  const repair = given.repair === true;
+  if (repair && !wantsRooms) throw new UsageError('--repair goes with --all or --room');
+  if (given['dry-run'] === true && !repair) throw new UsageError('--dry-run goes with --repair');
   if (asJson && !wantsRooms) throw new UsageError('--json goes with --all or --room');
   const paths = given['config-path'] ?? [defaultConfigPath(io.cwd)];
   if (given['config-path'] === undefined && !existsSync(defaultConfigPath(io.cwd)))
@@ -118,7 +123,11 @@ const run = async (args: readonly string[], io: Io): Promise<number> => {
   if (!wantsRooms) return 0;
   const { checkRooms } = await import('#src/cli/doctor-rooms.ts');
   try {
-    return await checkRooms(loaded.config, { roomIds: given.room, asJson }, io);
+    return await checkRooms(
+      loaded.config,
+      { roomIds: given.room, asJson, mode: repair ? (given['dry-run'] === true ? 'dry-run' : 'repair') : 'look' },
+      io,
+    );
   } catch (error) {
     if (error instanceof DatabaseError) throw new CommandError(error.message);
     throw error;
@@ -130,7 +139,8 @@ export const doctor: Command = {
     'doctor [OPTIONS]',
     'Checks the configuration, the signing key, the folders and the database, and says what is wrong. Changes nothing.\n' +
       'With --all or --room it re-checks what is stored of rooms, also while the server runs. Ctrl+C ends it at any time.\n' +
-      'Exit codes: 0 all is well, 1 it could not be looked at, 2 wrong use, 3 there is damage in rooms.',
+      'With --repair it also puts right what can be: keep a copy of the database first.\n' +
+      'Exit codes: 0 all is well or was put right, 1 it could not be looked at, 2 wrong use, 3 there is damage in rooms.',
     options,
   ),
   run,

@@ -7,7 +7,8 @@ import type { Database } from '#src/platform/database/types.ts';
 import { systemRandom } from '#src/platform/random.ts';
 import { signingKeyFromSeed } from '#src/protocol/signatures.ts';
 import { createDoctor, type Finding } from '#src/doctor/index.ts';
-import { createRoomGraph, type RoomEvent, type RoomInfo } from '#src/rooms/graph/index.ts';
+import { createPush } from '#src/push/index.ts';
+import { createRoomGraph, type RoomEvent, type RoomGraph, type RoomInfo } from '#src/rooms/graph/index.ts';
 import { ALICE as ELSE, CARL, DANA, letIn, ME, openElsewhere, openGraph, OURS, state } from '#src/rooms/graph/testing/world.ts';
 import { type Open, silent, withBothDatabases } from '#test/support/databases.ts';
 
@@ -16,11 +17,26 @@ const ALICE = '@alice:one.example';
 const BOB = '@bob:one.example';
 const signingKey = signingKeyFromSeed('ed25519:a_test', Buffer.alloc(32, 1));
 
+/** Lets unread counts be kept for what happens from now on. */
+const countIn = async (database: Database, graph: RoomGraph, serverName: string): Promise<void> => {
+  const nobody = { identify: () => Promise.reject(new Error('nobody is asked here')) };
+  await createPush({
+    database,
+    strings: createStrings(database),
+    graph,
+    serverName,
+    access: { user: nobody, guest: nobody, admin: nobody, optional: nobody },
+    readMarks: { of: async () => new Map() },
+    jobs: { every: () => undefined },
+  });
+};
+
 /** A room with people, messages, a redaction and a ban; and its numbers. */
 const fill = async (database: Database, version = '11'): Promise<{ num: number; roomId: string; last: number }> => {
   const strings = createStrings(database);
   const tools = { database, strings, clock: systemClock, random: systemRandom, serverName: SERVER, signingKey, soleWriter: true };
   const graph = await createRoomGraph(tools);
+  await countIn(database, graph, SERVER);
   const create = { sender: ALICE, type: 'm.room.create', stateKey: '', content: version === '10' ? { creator: ALICE } : {} };
   const member = (sender: string, userId: string, membership: string) => ({
     sender,
@@ -38,12 +54,26 @@ const fill = async (database: Database, version = '11'): Promise<{ num: number; 
   const last = await graph.write(room, async (draft) => {
     await draft.append(member(BOB, BOB, 'join'));
     const said = await draft.append(message('one'));
-    await draft.append(message('two'));
+    const thread = { 'm.relates_to': { rel_type: 'm.thread', event_id: said.eventId } };
+    await draft.append({ sender: ALICE, type: 'm.room.message', content: { body: 'two', msgtype: 'm.text', ...thread } });
     await draft.append({ sender: BOB, type: 'm.room.redaction', content: {}, redacts: said.eventId });
     await draft.append(member(ALICE, BOB, 'ban'));
     return draft.append({ sender: ALICE, type: 'm.room.message', content: { body: 'three', msgtype: 'm.text' } });
   });
   return { num: room.num, roomId: room.roomId, last: last.num };
+};
+
+/** Looks at everything, and puts right what can be; what is left. */
+const mend = async (database: Database): Promise<{ left: Finding[]; repaired: Finding[] }> => {
+  const [left, repaired]: [Finding[], Finding[]] = [[], []];
+  const doctor = createDoctor({ database, own: { serverName: SERVER, keys: [signingKey] } });
+  await doctor.all({
+    report: (finding) => left.push(finding),
+    repairIn: database,
+    onRepaired: (finding) => repaired.push(finding),
+    onProgress: () => undefined,
+  });
+  return { left, repaired };
 };
 
 const examine = async (open: Open): Promise<Finding[]> => {
@@ -67,7 +97,9 @@ for (const version of ['10', '11', '12']) {
 
 withBothDatabases('a room that came from elsewhere and was judged again gives no finding', async (_t, open) => {
   const elsewhere = await openElsewhere();
-  const graph = await openGraph(await open(), OURS);
+  const database = await open();
+  const graph = await openGraph(database, OURS);
+  await countIn(database, graph, OURS);
   const started = await elsewhere.room('11');
   const { room: there, join } = started;
   const room = await letIn(graph, started);
@@ -96,6 +128,8 @@ withBothDatabases('a room that came from elsewhere and was judged again gives no
   assert.deepEqual(await examine(open), []);
   await elsewhere.close();
 });
+
+const STRANGER = 'somebody in the room who is not';
 
 /** What is done to the database, and the kinds of damage that are named for it. */
 const DAMAGE: readonly (readonly [name: string, damage: (room: { num: number; last: number }) => Sql, checks: readonly string[]])[] = [
@@ -130,6 +164,24 @@ const DAMAGE: readonly (readonly [name: string, damage: (room: { num: number; la
     ['memberships'],
   ],
   ['a lost membership', ({ num }) => sql`DELETE FROM memberships WHERE room_num = ${num} AND membership = 'ban'`, ['memberships']],
+  [
+    STRANGER,
+    ({ num }) =>
+      sql`INSERT INTO memberships (room_num, user_num, membership, event_num, is_local, forgotten) VALUES (${num}, 99999, 'join', 1, 1, 0)`,
+    ['memberships'],
+  ],
+  ['a redaction that is forgotten', () => sql`UPDATE events SET redacted_by = NULL`, ['redactions']],
+  ['a redaction that was none', ({ last }) => sql`UPDATE events SET redacted_by = ${last - 1} WHERE event_num = ${last}`, ['redactions']],
+  ['another state as the current one', () => sql`UPDATE room_heads SET current_root = ''`, ['current-state', 'memberships']],
+  ['no history of the state', () => sql`DELETE FROM room_state_history`, ['state-history']],
+  [
+    'a hole in the history of the state',
+    () => sql`UPDATE room_state_history SET current_root = '' WHERE stream_position > 3`,
+    ['state-history'],
+  ],
+  ['a member for whom nothing is counted', () => sql`DELETE FROM push_members`, ['push-counts']],
+  ['somebody for whom is counted in vain', () => sql`UPDATE push_members SET user_num = 99999`, ['push-counts']],
+  ['a series that lost its place', () => sql`DELETE FROM push_series`, ['push-counts']],
   ['lost auth edges', ({ last }) => sql`DELETE FROM event_auth WHERE event_num = ${last - 1}`, ['auth-edges']],
   [
     'a wrong index of auth chains',
@@ -154,3 +206,82 @@ for (const [name, damage, checks] of DAMAGE) {
     for (const { sentence } of findings) assert.match(sentence, /^[A-Z].*\.$/u);
   });
 }
+
+/** What follows from the events: for the comparison of a mended database with the one that it was. */
+const derived = async (database: Database): Promise<unknown> => {
+  const tables = [
+    sql`SELECT * FROM events ORDER BY event_num`,
+    sql`SELECT * FROM room_heads ORDER BY room_num`,
+    sql`SELECT * FROM event_auth ORDER BY event_num, auth_num`,
+    sql`SELECT * FROM auth_generations ORDER BY event_num`,
+    sql`SELECT * FROM memberships ORDER BY room_num, user_num`,
+    sql`SELECT * FROM room_state_history ORDER BY room_num, stream_position`,
+    sql`SELECT room_num, user_num, joined, class_num, name FROM push_members ORDER BY room_num, user_num`,
+    sql`SELECT * FROM push_counts ORDER BY room_num, sender_num, thread_num, position`,
+    sql`SELECT * FROM push_series ORDER BY room_num, sender_num, thread_num`,
+    sql`SELECT stream, position FROM stream_positions WHERE stream IN ('events', 'event_numbers', 'room_numbers') ORDER BY stream`,
+  ];
+  return Promise.all(tables.map((query) => database.read('derived', (reader) => reader.all(query))));
+};
+
+/** Damage that only a backup helps against. */
+const LOST = new Set([
+  'changed content',
+  'a changed sender',
+  'text that is no JSON',
+  'text with spaces',
+  'no signature',
+  'an accepted event marked rejected',
+]);
+
+for (const [name, damage] of DAMAGE) {
+  if (LOST.has(name) || name === STRANGER) continue;
+  withBothDatabases(`doctor mends ${name}, and all is as it was`, async (_t, open) => {
+    const database = await open();
+    const room = await fill(database);
+    const before = await derived(database);
+    await database.write('damage', async (tx) => tx.run(damage(room)));
+    assert.notDeepEqual(await derived(database), before);
+    const { left, repaired } = await mend(database);
+    assert.deepEqual(left, []);
+    assert.ok(repaired.length > 0);
+    for (const { repair } of repaired) assert.match(repair?.sentence ?? '', /^[A-Z].*\.$/u);
+    assert.deepEqual(await derived(database), before);
+  });
+}
+
+for (const [name, damage, checks] of DAMAGE) {
+  if (!LOST.has(name)) continue;
+  withBothDatabases(`doctor leaves ${name} as it is`, async (_t, open) => {
+    const database = await open();
+    const room = await fill(database);
+    await database.write('damage', async (tx) => tx.run(damage(room)));
+    const damaged = await derived(database);
+    const { left, repaired } = await mend(database);
+    assert.deepEqual([[...new Set(left.map(({ check }) => check))], repaired], [checks, []]);
+    assert.deepEqual(await derived(database), damaged);
+  });
+}
+
+withBothDatabases('doctor lets somebody leave who is not in the room', async (_t, open) => {
+  const database = await open();
+  const room = await fill(database);
+  const damage = DAMAGE.find(([name]) => name === STRANGER)?.[1];
+  assert.ok(damage);
+  await database.write('damage', async (tx) => tx.run(damage(room)));
+  assert.deepEqual((await mend(database)).left, []);
+  const row = await database.read('stranger', (reader) => reader.one(sql`SELECT membership FROM memberships WHERE user_num = 99999`));
+  assert.deepEqual({ ...row }, { membership: 'leave' });
+});
+
+withBothDatabases('doctor mends much at once', async (_t, open) => {
+  const database = await open();
+  const room = await fill(database);
+  const before = await derived(database);
+  await database.write('damage', async (tx) => {
+    for (const [name, damage] of DAMAGE) if (!LOST.has(name) && name !== STRANGER) await tx.run(damage(room));
+  });
+  const { left } = await mend(database);
+  assert.deepEqual(left, []);
+  assert.deepEqual(await derived(database), before);
+});

@@ -3,7 +3,8 @@ import { parsePdu, type ParsedEvent, redactedCopy } from '#src/protocol/events.t
 import { domainOf } from '#src/protocol/identifiers.ts';
 import type { RoomVersion } from '#src/protocol/room-versions.ts';
 import { type SigningKey, verifySignedText } from '#src/protocol/signatures.ts';
-import type { Report } from '#src/doctor/finding.ts';
+import { type Repair, type Report, repairBy } from '#src/doctor/finding.ts';
+import { rewriteColumns } from '#src/doctor/repairs.ts';
 import type { EventRow, RoomRow } from '#src/doctor/views.ts';
 
 /** This server, whose signatures can be checked. */
@@ -24,15 +25,35 @@ const columnFaults = (row: EventRow, { pdu }: ParsedEvent, texts: ReadonlyMap<nu
   return columns.filter(([, stored, own]) => stored !== own).map(([name]) => name);
 };
 
+/** Writes the columns from the event; not where one of its texts was never seen by this server. */
+const columnRepair = async (
+  row: EventRow,
+  { pdu }: ParsedEvent,
+  numOf: (text: string) => Promise<number | undefined>,
+): Promise<Repair | undefined> => {
+  const [typeNum, senderNum] = [await numOf(pdu.type), await numOf(pdu.sender)];
+  const stateKeyNum = pdu.state_key === undefined ? null : await numOf(pdu.state_key);
+  if (typeNum === undefined || senderNum === undefined || stateKeyNum === undefined) return undefined;
+  const columns = {
+    type_num: typeNum,
+    sender_num: senderNum,
+    state_key_num: stateKeyNum,
+    origin_server_ts: clampedInteger(pdu.origin_server_ts),
+    depth: clampedInteger(pdu.depth),
+  };
+  return repairBy('The table is written anew from the event.', (tx) => rewriteColumns(tx, row.event_num, columns));
+};
+
 /** Looks at an event by itself: text, id, content hash, this server's signature, and the columns of its row. Answers it parsed, if it can be. */
-export const checkEvent = (
+export const checkEvent = async (
   room: RoomRow,
   version: RoomVersion,
   own: OwnServer,
   row: EventRow,
   texts: ReadonlyMap<number, string>,
+  numOf: (text: string) => Promise<number | undefined>,
   report: Report,
-): ParsedEvent | undefined => {
+): Promise<ParsedEvent | undefined> => {
   const say = (check: string, sentence: string): void => report({ check, roomId: room.room_id, eventId: row.event_id, sentence });
   let parsed: ParsedEvent;
   try {
@@ -59,6 +80,13 @@ export const checkEvent = (
       say('signature', `This server's signature is ${found === 'missing' ? 'missing' : 'wrong'}. Other servers will refuse the event.`);
   }
   const wrong = columnFaults(row, parsed, texts);
-  if (wrong.length > 0) say('event-columns', `The table says something else than the event of its ${wrong.join(', ')}.`);
+  if (wrong.length > 0)
+    report({
+      check: 'event-columns',
+      roomId: room.room_id,
+      eventId: row.event_id,
+      sentence: `The table says something else than the event of its ${wrong.join(', ')}.`,
+      repair: await columnRepair(row, parsed, numOf),
+    });
   return parsed;
 };

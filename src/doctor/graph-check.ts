@@ -2,8 +2,9 @@ import { authStateOf, checkAuth, checkAuthEvents, stateNeededFor } from '#src/pr
 import { authEventIds, type ParsedEvent, parseStoredPdu, prevEventIds } from '#src/protocol/events.ts';
 import type { RoomVersion } from '#src/protocol/room-versions.ts';
 import type { ReadOnlyDatabase } from '#src/platform/database/read-only.ts';
-import { isRejected, type States, UNVERIFIED } from '#src/rooms/graph/index.ts';
-import type { Report } from '#src/doctor/finding.ts';
+import { isRejected, rebuildAuthChains, type States, UNVERIFIED } from '#src/rooms/graph/index.ts';
+import { type Repair, type Report, repairBy } from '#src/doctor/finding.ts';
+import { rewriteAuthEdges } from '#src/doctor/repairs.ts';
 import { type CitedRow, type EventRow, eventsByNum, type RoomRow } from '#src/doctor/views.ts';
 
 /** An event of a page with all that it cites, as far as that is here. */
@@ -31,7 +32,7 @@ export interface GraphTools {
 /** One that cites so many may leave other ends of the room uncited: then the state before it is not that of what it cites alone. */
 const MAX_CITED = 10;
 
-type Say = (check: string, sentence: string) => void;
+type Say = (check: string, sentence: string, repair?: Repair) => void;
 
 /** The events that the event follows and cites are here, in this room, and the table of auth events has them. */
 const checkCited = ({ room }: GraphTools, { row, parsed, cited, edges, missing, isMisplaced }: Placed, say: Say): void => {
@@ -47,9 +48,16 @@ const checkCited = ({ room }: GraphTools, { row, parsed, cited, edges, missing, 
   if (row.state_key_num === null) return;
   const expected = [...new Set(auth.flatMap((event) => event?.event_num ?? []))].sort((a, b) => a - b);
   if (expected.join() !== edges.toSorted((a, b) => a - b).join())
-    say('auth-edges', 'The table of auth events does not agree with the event. State of forks may be resolved wrongly.');
+    say(
+      'auth-edges',
+      'The table of auth events does not agree with the event. State of forks may be resolved wrongly.',
+      repairBy('The table is written anew from the event.', (tx) => rewriteAuthEdges(tx, row.event_num, expected)),
+    );
   else if (isMisplaced)
-    say('auth-chains', 'The index of auth chains does not agree with the table of auth events. State of forks may be resolved wrongly.');
+    say('auth-chains', 'The index of auth chains does not agree with the table of auth events. State of forks may be resolved wrongly.', {
+      sentence: "The room's index is computed anew.",
+      run: (database) => rebuildAuthChains(database, room.room_num),
+    });
 };
 
 /** The state after the event is the state before it and, if it is an accepted state event, itself. */
@@ -104,7 +112,7 @@ const checkDecision = async (
  */
 export const checkInGraph = async (tools: GraphTools, placed: Placed): Promise<void> => {
   const { room, report } = tools;
-  const say: Say = (check, sentence) => report({ check, roomId: room.room_id, eventId: placed.row.event_id, sentence });
+  const say: Say = (check, sentence, repair) => report({ check, roomId: room.room_id, eventId: placed.row.event_id, sentence, repair });
   checkCited(tools, placed, say);
   if (placed.row.state_root === null) return;
   const prev = prevEventIds(placed.parsed.pdu);

@@ -1,13 +1,15 @@
 import type { ReadOnlyDatabase } from '#src/platform/database/read-only.ts';
+import type { Database } from '#src/platform/database/types.ts';
 import { createStrings } from '#src/platform/database/strings.ts';
 import { createStates } from '#src/rooms/graph/index.ts';
 import type { OwnServer } from '#src/doctor/event-check.ts';
-import type { Report } from '#src/doctor/finding.ts';
+import { type Finding, type Report, repairBy } from '#src/doctor/finding.ts';
+import { DELETE_ROWS, raiseNumbering } from '#src/doctor/repairs.ts';
 import { checkRoom } from '#src/doctor/room-check.ts';
 import { hasRoom, numbering, ROOM_TABLES, roomById, roomsAfter } from '#src/doctor/views.ts';
 
 export type { OwnServer } from '#src/doctor/event-check.ts';
-export type { Finding } from '#src/doctor/finding.ts';
+export type { Finding, Repair } from '#src/doctor/finding.ts';
 
 /** How far a check has come. */
 export interface Progress {
@@ -17,11 +19,15 @@ export interface Progress {
 
 export interface CheckOptions {
   readonly report: Report;
+  /** Where what is found is put right, as far as it can be: then only what is left is reported. No server may be at work there. */
+  readonly repairIn?: Database | undefined;
+  /** Told of each thing that was put right. */
+  readonly onRepaired?: Report;
   /** Called after each page of events; throws to end the check. */
   readonly onProgress: (progress: Progress) => void;
 }
 
-/** Re-checks what is stored of rooms. Reads in pages and changes nothing, so it may run beside the server. */
+/** Re-checks what is stored of rooms. Reads in pages and, unless it is told to repair, changes nothing, so it may run beside the server. */
 export interface Doctor {
   /** Looks at one room; false when there is none with this id. */
   room(roomId: string, options: CheckOptions): Promise<boolean>;
@@ -41,7 +47,13 @@ const checkOrphans = async (database: ReadOnlyDatabase, report: Report): Promise
       });
       if (num === undefined) break;
       if (!known)
-        report({ check: 'orphans', sentence: `The table ${table} has rows of room number ${String(num)}, which does not exist.` });
+        report({
+          check: 'orphans',
+          sentence: `The table ${table} has rows of room number ${String(num)}, which does not exist.`,
+          repair: repairBy('The rows are deleted.', async (tx) => {
+            await tx.run(DELETE_ROWS[table as keyof typeof ROOM_TABLES](num));
+          }),
+        });
       after = num;
     }
   }
@@ -52,7 +64,28 @@ const checkNumbering = async (database: ReadOnlyDatabase, report: Report): Promi
   for (const { name, used, given } of await database.read('numbering', numbering)) {
     if (used <= given) continue;
     const sentence = `The number ${String(used)} of the sequence ${name} is in use, but only ${String(given)} were given out. New events would get numbers that are taken.`;
-    report({ check: 'numbering', sentence });
+    report({ check: 'numbering', sentence, repair: repairBy('New numbers begin above it.', (tx) => raiseNumbering(tx, name, used)) });
+  }
+};
+
+/** One repair may bring to light what another needs: more rounds than there are kinds that hang on one another. */
+const MAX_ROUNDS = 6;
+
+/** Runs a check; with `repairIn` again and again, until nothing is left that can be put right. */
+const mending = async ({ report, repairIn, onRepaired }: CheckOptions, check: (report: Report) => Promise<void>): Promise<void> => {
+  if (repairIn === undefined) return check(report);
+  for (let round = 1; ; round += 1) {
+    const found: Finding[] = [];
+    await check((finding) => void found.push(finding));
+    const repairable = found.filter(({ repair }) => repair !== undefined);
+    if (repairable.length === 0 || round === MAX_ROUNDS) {
+      for (const finding of found) report(finding);
+      return;
+    }
+    for (const finding of repairable) {
+      await finding.repair?.run(repairIn);
+      onRepaired?.(finding);
+    }
   }
 };
 
@@ -75,23 +108,23 @@ export const createDoctor = ({ database, own }: { database: ReadOnlyDatabase; ow
     room: async (roomId, options) => {
       const room = await database.read('room by id', async (reader) => roomById(reader, roomId));
       if (room === undefined) return false;
-      await checkRoom(toolsFor(options, { rooms: 1, events: 0 }), room);
+      const progress = { rooms: 1, events: 0 };
+      await mending(options, (report) => checkRoom(toolsFor({ ...options, report }, progress), room));
       return true;
     },
     all: async (options) => {
       const progress = { rooms: 0, events: 0 };
-      const tools = toolsFor(options, progress);
       for (let after = 0; ;) {
         const rooms = await database.read('rooms', async (reader) => roomsAfter(reader, after, ROOMS_PAGE));
         for (const room of rooms) {
           progress.rooms += 1;
-          await checkRoom(tools, room);
+          await mending(options, (report) => checkRoom(toolsFor({ ...options, report }, progress), room));
         }
         if (rooms.length < ROOMS_PAGE) break;
         after = rooms.at(-1)?.room_num ?? after;
       }
-      await checkOrphans(database, options.report);
-      await checkNumbering(database, options.report);
+      await mending(options, (report) => checkOrphans(database, report));
+      await mending(options, (report) => checkNumbering(database, report));
       return progress;
     },
   };

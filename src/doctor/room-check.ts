@@ -1,20 +1,20 @@
 import { createHash } from 'node:crypto';
-import { authEventIds, parseStoredPdu, prevEventIds } from '#src/protocol/events.ts';
+import { authEventIds, type ParsedEvent, prevEventIds } from '#src/protocol/events.ts';
 import { type RoomVersion, roomVersion } from '#src/protocol/room-versions.ts';
-import type { Strings } from '#src/platform/database/strings.ts';
-import type { Reader } from '#src/platform/database/types.ts';
-import { checkEvent, type OwnServer } from '#src/doctor/event-check.ts';
-import { isAccepted, verifyAuthChains } from '#src/rooms/graph/index.ts';
+import { checkEvent } from '#src/doctor/event-check.ts';
 import type { Report } from '#src/doctor/finding.ts';
 import { checkInGraph, type GraphTools, type Placed } from '#src/doctor/graph-check.ts';
+import { checkHead, checkHistory, type Ends, type Head, readHead } from '#src/doctor/head-check.ts';
+import { checkMemberships } from '#src/doctor/membership-check.ts';
+import { checkCounting } from '#src/doctor/push-check.ts';
+import { checkRedactions } from '#src/doctor/redaction-check.ts';
+import { PAGE, type RoomCheckTools } from '#src/doctor/room-tools.ts';
+import { isAccepted, verifyAuthChains } from '#src/rooms/graph/index.ts';
 import {
   authEdges,
   type EventRow,
   eventsById,
-  eventsByNum,
-  headRow,
   isIndexed,
-  membershipsAfter,
   missingEvents,
   nodesAfter,
   placedEvents,
@@ -22,35 +22,18 @@ import {
   unplacedEvents,
 } from '#src/doctor/views.ts';
 
-/** Rows that are in memory at a time. */
-const PAGE = 200;
-const MEMBER = 'm.room.member';
-
-export interface RoomCheckTools extends Omit<GraphTools, 'room' | 'version'> {
-  readonly strings: Pick<Strings, 'textOf'>;
-  readonly own: OwnServer;
-  /** Told of so many events more that were looked at; throws to end the check. */
-  readonly onProgress: (events: number) => void;
-}
-
-/** The loose ends of the graph so far: events upon which nothing stands that counts. */
-interface Ends {
-  readonly open: Map<string, number>;
-  /** Events that were followed before they were met. */
-  readonly followed: Set<string>;
-  newest: number | undefined;
-  /** False once an event could not be read: what it followed is not known, so neither are the ends. */
-  isKnown: boolean;
-}
-
 /** Looks at a page of events, each by itself and in the graph. */
 const checkPage = async (tools: RoomCheckTools, graph: GraphTools, rows: readonly EventRow[], ends: Ends): Promise<void> => {
   const texts = await tools.strings.textOf(rows.flatMap((row) => [row.type_num, row.sender_num, row.state_key_num ?? row.type_num]));
-  const known = rows.flatMap((row) => {
-    const parsed = checkEvent(graph.room, graph.version, tools.own, row, texts, tools.report);
-    return parsed === undefined ? [] : [{ row, parsed }];
-  });
-  if (known.length < rows.length) ends.isKnown = false;
+  const known: { row: EventRow; parsed: ParsedEvent }[] = [];
+  for (const row of rows) {
+    const parsed = await checkEvent(graph.room, graph.version, tools.own, row, texts, tools.strings.numOf, tools.report);
+    if (parsed !== undefined) known.push({ row, parsed });
+  }
+  if (known.length < rows.length) {
+    ends.isKnown = false;
+    ends.isLine = false;
+  }
   const ids = [...new Set(known.flatMap(({ parsed: { pdu } }) => [...prevEventIds(pdu), ...authEventIds(pdu)]))];
   const { cited, edges, missing, misplaced } = await tools.database.read('cited events', async (reader) => ({
     cited: new Map((await eventsById(reader, ids)).map((event) => [event.event_id, event])),
@@ -93,18 +76,19 @@ const checkPage = async (tools: RoomCheckTools, graph: GraphTools, rows: readonl
     // One that was accepted at first and no longer is may be an end or leave the ends to what it followed.
     if (counts) for (const eventId of prevEventIds(parsed.pdu)) if (!ends.open.delete(eventId)) ends.followed.add(eventId);
     // What was judged again took its place only after others had followed it.
-    if (ends.followed.has(row.event_id)) continue;
+    if (ends.followed.has(row.event_id)) {
+      ends.isLine = false;
+      continue;
+    }
     ends.open.set(row.event_id, row.event_num);
     ends.newest = counts ? row.event_num : undefined;
+    ends.last = row.stream_position;
+    if (ends.open.size > 1 || !counts || row.state_root === null) ends.isLine = false;
+    else if (ends.changes.at(-1)?.current_root !== row.state_root)
+      ends.changes.push({ stream_position: row.stream_position, current_root: row.state_root });
   }
+  await checkRedactions(graph, known);
   tools.onProgress(rows.length);
-};
-
-type Head = { readonly extremities: readonly number[]; readonly root: string } | undefined;
-
-const readHead = async (reader: Reader, roomNum: number): Promise<Head> => {
-  const row = await headRow(reader, roomNum);
-  return row && { extremities: JSON.parse(row.forward_extremities) as number[], root: row.current_root };
 };
 
 /** Looks at all events of a room in their order. Answers where the room stood when the last of them was read. */
@@ -131,58 +115,6 @@ const checkUnplaced = async (tools: RoomCheckTools, graph: GraphTools, ends: End
     if (rows.length < PAGE) return;
     after = rows.at(-1)?.event_num ?? after;
   }
-};
-
-/** The stored forward extremities are loose ends of the graph, and the newest event is one of them. */
-const checkHead = async ({ database, report }: RoomCheckTools, room: RoomRow, ends: Ends, head: Head): Promise<void> => {
-  const say = (check: string, sentence: string): void => report({ check, roomId: room.room_id, sentence });
-  if (head === undefined) {
-    say('extremities', 'The table has no row that says where the room stands. Nothing can be sent into it.');
-    return;
-  }
-  if (!ends.isKnown) return;
-  const open = new Set(ends.open.values());
-  const fits = head.extremities.every((num) => open.has(num)) && (ends.newest === undefined || head.extremities.includes(ends.newest));
-  if (!fits)
-    say('extremities', 'The stored ends of the room (forward extremities) are not those of its events. New events would fork the room.');
-  if (!fits || head.extremities.length !== 1) return;
-  const [last] = await database.read('extremity', async (reader) => eventsByNum(reader, head.extremities));
-  if (last?.state_root !== head.root) say('current-state', 'The stored current state is not the state after the last event.');
-};
-
-/** In a room whose state changes all the time under a running server the comparison is given up. */
-const MAX_ATTEMPTS = 5;
-
-/** The table of memberships says what the current state says. */
-const checkMemberships = async (tools: RoomCheckTools, room: RoomRow, attempt = 1): Promise<void> => {
-  const { database, states, report } = tools;
-  const head = await database.read('head of room', async (reader) => readHead(reader, room.room_num));
-  const entries = await states.entries(room.room_num, head?.root ?? '', MEMBER);
-  const expected = new Map(entries.map((entry) => [entry.stateKeyNum, entry.eventNum]));
-  let wrong = 0;
-  for (let after = 0; ;) {
-    const { rows, events, root } = await database.read('memberships of room', async (reader) => {
-      const page = await membershipsAfter(reader, room.room_num, after, PAGE);
-      const nums = page.flatMap((row) => expected.get(row.user_num) ?? []);
-      return { rows: page, events: await eventsByNum(reader, nums), root: (await readHead(reader, room.room_num))?.root };
-    });
-    // A server has changed the state meanwhile: what was read does not belong together.
-    if (root !== head?.root) return attempt < MAX_ATTEMPTS ? checkMemberships(tools, room, attempt + 1) : undefined;
-    const contents = new Map(events.map((event) => [event.event_num, parseStoredPdu(event.json).content]));
-    for (const row of rows) {
-      const num = expected.get(row.user_num);
-      expected.delete(row.user_num);
-      // Whom state resolution has taken out of the state has left.
-      if (num === undefined ? row.membership !== 'leave' : num !== row.event_num || contents.get(num)?.membership !== row.membership)
-        wrong += 1;
-    }
-    if (rows.length < PAGE) break;
-    after = rows.at(-1)?.user_num ?? after;
-  }
-  wrong += expected.size;
-  if (wrong === 0) return;
-  const sentence = `The table of memberships does not agree with the current state for ${String(wrong)} of the room's users. They may miss the room or still see it.`;
-  report({ check: 'memberships', roomId: room.room_id, sentence });
 };
 
 /** Nodes of the state tree are named by what is in them. */
@@ -220,13 +152,15 @@ export const checkRoom = async (tools: RoomCheckTools, room: RoomRow): Promise<v
   const version = versionOf(room, tools.report);
   if (version === undefined) return;
   const graph: GraphTools = { ...tools, room, version };
-  const ends: Ends = { open: new Map(), followed: new Set(), newest: undefined, isKnown: true };
+  const ends: Ends = { open: new Map(), followed: new Set(), newest: undefined, isKnown: true, isLine: true, changes: [], last: 0 };
   const head = await checkEvents(tools, graph, ends);
   await checkUnplaced(tools, graph, ends);
-  await checkHead(tools, room, ends, head);
+  const isHeadSound = await checkHead(tools, room, ends, head);
+  await checkHistory(tools, room, ends);
   await checkNodes(tools, room);
   try {
-    await checkMemberships(tools, room);
+    // Who is in the room has to be right before it is asked for whom something is kept.
+    if (await checkMemberships(tools, room, isHeadSound)) await checkCounting(tools, room);
   } catch (error) {
     tools.report({
       check: 'current-state',

@@ -49,14 +49,17 @@ export interface CitedRow {
   readonly room_num: number;
   readonly state_root: string | null;
   readonly facts: number;
+  readonly redacted_by: number | null;
   readonly json: string;
 }
 
 export const eventsById = async (reader: Reader, eventIds: readonly string[]): Promise<CitedRow[]> =>
-  reader.all(sql`SELECT event_num, event_id, room_num, state_root, facts, json FROM events WHERE event_id ${sql.in(eventIds)}`);
+  reader.all(
+    sql`SELECT event_num, event_id, room_num, state_root, facts, redacted_by, json FROM events WHERE event_id ${sql.in(eventIds)}`,
+  );
 
 export const eventsByNum = async (reader: Reader, nums: readonly number[]): Promise<CitedRow[]> =>
-  reader.all(sql`SELECT event_num, event_id, room_num, state_root, facts, json FROM events WHERE event_num ${sql.in(nums)}`);
+  reader.all(sql`SELECT event_num, event_id, room_num, state_root, facts, redacted_by, json FROM events WHERE event_num ${sql.in(nums)}`);
 
 export const authEdges = async (reader: Reader, nums: readonly number[]): Promise<{ event_num: number; auth_num: number }[]> =>
   reader.all(sql`SELECT event_num, auth_num FROM event_auth WHERE event_num ${sql.in(nums)}`);
@@ -127,3 +130,20 @@ export const numbering = async (reader: Reader): Promise<readonly { name: string
   const positions = new Map(given.map(({ stream, position }) => [stream, position]));
   return used.map(([name, number]) => ({ name, used: number, given: positions.get(name) ?? 0 }));
 };
+
+/** From a position on, a room's current state. */
+export interface StateChangeRow {
+  readonly stream_position: number;
+  readonly current_root: string;
+}
+
+export const stateHistory = async (reader: Reader, roomNum: number, after: number, limit: number): Promise<StateChangeRow[]> =>
+  reader.all(
+    sql`SELECT stream_position, current_root FROM room_state_history WHERE room_num = ${roomNum} AND stream_position > ${after}
+        ORDER BY stream_position LIMIT ${limit}`,
+  );
+
+export const lastStateChange = async (reader: Reader, roomNum: number): Promise<StateChangeRow | undefined> =>
+  reader.one(
+    sql`SELECT stream_position, current_root FROM room_state_history WHERE room_num = ${roomNum} ORDER BY stream_position DESC LIMIT 1`,
+  );

@@ -73,11 +73,10 @@ const createClasses = (database: Database): ((text: string) => Promise<UserClass
   };
 };
 
-export const createPushRooms = ({ database, strings, graph, rules }: PushRoomsTools): PushRooms => {
-  const rooms = new LRUCache<number, PushRoom>({ maxSize: MAX_MEMBERS, sizeCalculation: (room) => room.members.size + 1 });
+/** Finds the classes of members by the rules that they have now. */
+export const createPlacing = ({ database, rules }: Pick<PushRoomsTools, 'database' | 'rules'>): PushRooms['place'] => {
   const classOf = createClasses(database);
-
-  const place: PushRooms['place'] = async (room, members) => {
+  return async (room, members) => {
     const changed = await rules.changedRulesOf(members);
     const placed = new Map<number, Placed>();
     let usual: Placed | undefined;
@@ -93,6 +92,11 @@ export const createPushRooms = ({ database, strings, graph, rules }: PushRoomsTo
     }
     return placed;
   };
+};
+
+export const createPushRooms = ({ database, strings, graph, rules }: PushRoomsTools): PushRooms => {
+  const rooms = new LRUCache<number, PushRoom>({ maxSize: MAX_MEMBERS, sizeCalculation: (room) => room.members.size + 1 });
+  const place = createPlacing({ database, rules });
 
   const addMembers = async (room: RoomInfo, state: PushRoom, rows: readonly MemberRow[]): Promise<void> => {
     const ids = await strings.textOf(rows.map((row) => row.user_num));

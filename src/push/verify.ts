@@ -1,0 +1,82 @@
+import { isJsonObject, type JsonObject, member } from '#src/protocol/json.ts';
+import { sql } from '#src/platform/database/sql.ts';
+import type { Strings } from '#src/platform/database/strings.ts';
+import type { Database, Reader } from '#src/platform/database/types.ts';
+import type { RoomInfo } from '#src/rooms/graph/index.ts';
+import { deleteMember, nameText, putMember } from '#src/push/counts-store.ts';
+import { createPlacing } from '#src/push/rooms.ts';
+import { createPushRules } from '#src/push/rules.ts';
+
+/** What does not agree in what a room's unread counts are made of. */
+export interface CountingFaults {
+  /** Members for whom nothing is counted, with their member events. */
+  readonly missing: readonly { readonly user_num: number; readonly stream_position: number | null; readonly json: string }[];
+  /** Users who are no members, and for whom something is kept. */
+  readonly surplus: readonly number[];
+  /** Series of running counts that have come to another place than is written down; `position` undefined when they are not there. */
+  readonly series: readonly { readonly sender_num: number; readonly thread_num: number; readonly position: number | null }[];
+}
+
+/** Compares what unread counts are made of with the room's members of this server, and the last place of each series with its rows. */
+export const verifyCounting = async (reader: Reader, roomNum: number): Promise<CountingFaults> => {
+  const surplus = await reader.all<{ user_num: number }>(sql`
+    SELECT user_num FROM push_members WHERE room_num = ${roomNum} AND user_num NOT IN (
+      SELECT user_num FROM memberships WHERE room_num = ${roomNum} AND membership = 'join' AND is_local = 1)`);
+  return {
+    missing: await reader.all(sql`
+      SELECT m.user_num, e.stream_position, e.json FROM memberships m JOIN events e ON e.event_num = m.event_num
+      WHERE m.room_num = ${roomNum} AND m.membership = 'join' AND m.is_local = 1 AND m.user_num NOT IN (
+        SELECT user_num FROM push_members WHERE room_num = ${roomNum})`),
+    surplus: surplus.map((row) => row.user_num),
+    series: await reader.all(sql`
+      SELECT s.sender_num, s.thread_num, (
+        SELECT MAX(c.position) FROM push_counts c
+        WHERE c.room_num = s.room_num AND c.sender_num = s.sender_num AND c.thread_num = s.thread_num) AS position
+      FROM (
+        SELECT room_num, sender_num, thread_num FROM push_series WHERE room_num = ${roomNum}
+        UNION SELECT room_num, sender_num, thread_num FROM push_counts
+          WHERE room_num = ${roomNum} AND (sender_num <> 0 OR thread_num <> 0)) s
+      WHERE NOT EXISTS (
+        SELECT 1 FROM push_series p
+        WHERE p.room_num = s.room_num AND p.sender_num = s.sender_num AND p.thread_num = s.thread_num AND p.position = (
+          SELECT MAX(c.position) FROM push_counts c
+          WHERE c.room_num = s.room_num AND c.sender_num = s.sender_num AND c.thread_num = s.thread_num))`),
+  };
+};
+
+const displayNameIn = (json: string): string | undefined => {
+  const content = member(JSON.parse(json) as JsonObject, 'content');
+  const name = isJsonObject(content) ? member(content, 'displayname') : undefined;
+  return typeof name === 'string' && name !== '' ? name : undefined;
+};
+
+/** Puts right what `verifyCounting` has found, while no server is at work: by the rules that users have now. */
+export const repairCounting = async (
+  { database, strings }: { readonly database: Database; readonly strings: Strings },
+  room: RoomInfo,
+  faults: CountingFaults,
+): Promise<void> => {
+  const place = createPlacing({ database, rules: createPushRules({ database }) });
+  const ids = await strings.textOf(faults.missing.map((row) => row.user_num));
+  const members = faults.missing.map((row) => ({
+    userNum: row.user_num,
+    userId: ids.get(row.user_num) ?? '',
+    name: displayNameIn(row.json),
+    joined: row.stream_position ?? 0,
+  }));
+  const placed = await place(room, members);
+  await database.write('repair counting', async (tx) => {
+    for (const userNum of faults.surplus) await deleteMember(tx, room.num, userNum);
+    for (const { userNum, name, joined } of members) {
+      const classNum = placed.get(userNum)?.userClass.classNum;
+      if (classNum === undefined) continue;
+      putMember(tx, { room_num: room.num, user_num: userNum, joined, class_num: classNum, since: joined, name: nameText(name) });
+    }
+    for (const { sender_num: senderNum, thread_num: threadNum, position } of faults.series) {
+      await tx.run(sql`DELETE FROM push_series WHERE room_num = ${room.num} AND sender_num = ${senderNum} AND thread_num = ${threadNum}`);
+      if (position === null) continue;
+      await tx.run(sql`
+        INSERT INTO push_series (room_num, sender_num, thread_num, position) VALUES (${room.num}, ${senderNum}, ${threadNum}, ${position})`);
+    }
+  });
+};
