@@ -55,7 +55,7 @@ onBothDatabases("a user's devices are listed and deleted", async (database, stri
   const [{ last_seen_ts: seenAt, last_seen_user_agent: agent, ...phone } = {}] = body['devices'] as Record<string, unknown>[];
   assert.deepEqual(phone, { device_id: 'PHONE', display_name: null, last_seen_ip: '127.0.0.1', user_id: ALICE, dehydrated: false });
   assert.deepEqual([typeof seenAt, typeof agent, body['total']], ['number', 'string', 1]);
-  assert.equal(errorOf(await accounts.call('POST', dropPath(ALICE), { devices: 'PHONE' }, root)), '400 M_INVALID_PARAM');
+  assert.equal(errorOf(await accounts.call('POST', dropPath(ALICE), { devices: 'PHONE' }, root)), '400 M_BAD_JSON');
   assert.deepEqual((await accounts.call('POST', dropPath(ALICE), { devices: ['PHONE', 'ROOTS'] }, root)).body, {});
   assert.equal(errorOf(await accounts.call('GET', '/account/whoami', undefined, alices)), '401 M_UNKNOWN_TOKEN');
   assert.equal((await accounts.call('GET', devicesPath(ALICE), undefined, root)).body['total'], 0);
