@@ -1,6 +1,5 @@
 import type { IncomingRequest, RawJson, Route } from '#src/platform/http/route.ts';
 import { MatrixError } from '#src/protocol/errors.ts';
-import type { JsonObject } from '#src/protocol/json.ts';
 import { signingKeyFromSeed } from '#src/protocol/signatures.ts';
 import { systemClock } from '#src/platform/clock.ts';
 import { testConfig } from '#src/platform/config/index.ts';
@@ -19,22 +18,11 @@ import {
 } from '#src/rooms/graph/index.ts';
 import { createHistory } from '#src/rooms/history/index.ts';
 import { createSync, type SyncPorts } from '#src/sync/index.ts';
+import { member, state } from '#test/support/new-events.ts';
+
+export { member, message, state } from '#test/support/new-events.ts';
 
 export const SERVER = 'one.example';
-
-export const state = (sender: string, type: string, stateKey: string, content: JsonObject): NewEvent => ({
-  sender,
-  type,
-  stateKey,
-  content,
-});
-export const member = (sender: string, userId: string, membership: string): NewEvent =>
-  state(sender, 'm.room.member', userId, { membership });
-export const message = (sender: string, body: string): NewEvent => ({
-  sender,
-  type: 'm.room.message',
-  content: { msgtype: 'm.text', body },
-});
 
 /** Rooms with their reading and `/sync`, on a real database, without sockets and accounts. */
 export interface RoomsWorld {

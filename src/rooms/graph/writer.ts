@@ -175,7 +175,7 @@ const commit = async (tools: WriterTools, hot: HotRoom, work: DraftWork, pending
   const batch: Batch = { room: hot.room, isNew: hot.isNew, rootBefore: hot.head.view.root, work, generations };
   const membershipsOf: MembershipsOf = (drafted) =>
     drafted.changes.flatMap((change) => memberChange(tools, hot.room.num, pending, change) ?? []);
-  tools.writtenRoots.note(hot.room.num, [
+  tools.writtenRoots.note(hot.room.num, () => [
     work.head.view.root,
     ...work.drafted.flatMap((each) => [each.event.stateRoot, each.currentRoot]),
     ...work.revised.map((event) => event.stateRoot),

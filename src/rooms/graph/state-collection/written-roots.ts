@@ -7,8 +7,8 @@ export interface WrittenRoots {
   /** Those written since the last taking. */
   take(roomNum: number): NodeId[];
   forget(roomNum: number): void;
-  /** Told by each batch before it is committed: one that fails has told too much, which does no harm. */
-  note(roomNum: number, roots: Iterable<NodeId | undefined>): void;
+  /** Told by each batch before it is committed: one that fails has told too much, which does no harm. `roots` is asked only while the room is watched. */
+  note(roomNum: number, roots: () => Iterable<NodeId | undefined>): void;
 }
 
 export const createWrittenRoots = (): WrittenRoots => {
@@ -24,7 +24,7 @@ export const createWrittenRoots = (): WrittenRoots => {
     note: (roomNum, roots) => {
       const written = rooms.get(roomNum);
       if (written === undefined) return;
-      for (const root of roots) if (root !== undefined && root !== EMPTY) written.add(root);
+      for (const root of roots()) if (root !== undefined && root !== EMPTY) written.add(root);
     },
   };
 };

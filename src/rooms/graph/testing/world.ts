@@ -6,7 +6,6 @@ import { systemRandom } from '#src/platform/random.ts';
 import { authTypesFor } from '#src/protocol/auth-rules/index.ts';
 import { buildPdu, referencesTo } from '#src/protocol/events.ts';
 import { domainOf } from '#src/protocol/identifiers.ts';
-import type { JsonObject } from '#src/protocol/json.ts';
 import { roomVersion } from '#src/protocol/room-versions.ts';
 import { type SigningKey, signingKeyFromSeed } from '#src/protocol/signatures.ts';
 import {
@@ -20,6 +19,9 @@ import {
   type ServerKeys,
 } from '#src/rooms/graph/index.ts';
 import { silent } from '#test/support/databases.ts';
+import { member, state } from '#test/support/new-events.ts';
+
+export { member, message, state } from '#test/support/new-events.ts';
 
 /** The server under test, and two others. */
 export const [OURS, THEIRS, THIRD] = ['one.example', 'two.example', 'three.example'] as const;
@@ -55,20 +57,6 @@ export const openGraph = async (database: Database, serverName: string, more: Pa
     serverKeys: serverKeys(),
     ...more,
   });
-
-export const state = (sender: string, type: string, stateKey: string, content: JsonObject): NewEvent => ({
-  sender,
-  type,
-  stateKey,
-  content,
-});
-export const member = (sender: string, userId: string, membership: string): NewEvent =>
-  state(sender, 'm.room.member', userId, { membership });
-export const message = (sender: string, body: string): NewEvent => ({
-  sender,
-  type: 'm.room.message',
-  content: { msgtype: 'm.text', body },
-});
 
 /** Where the others talk: a graph in memory, which knows every event that is made there. */
 export interface Elsewhere {
