@@ -17,7 +17,8 @@ import { createPushRules, type PushRules } from '#src/push/rules.ts';
 import { deleteRules } from '#src/push/rules-store.ts';
 import { createPushRulesSource, type PushRulesSource } from '#src/push/sync-source.ts';
 
-export { repairCounting, verifyCounting } from '#src/push/verify.ts';
+export { repairCounting } from '#src/push/repair.ts';
+export { verifyCounting } from '#src/push/verify-store.ts';
 export type { RoomCounts, UnreadCounts } from '#src/push/counts.ts';
 export type { ReadMark, ReadMarks } from '#src/push/ports.ts';
 export type { PushRules } from '#src/push/rules.ts';
