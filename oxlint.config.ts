@@ -9,6 +9,7 @@ const ABOVE_ROOMS = [
   'admin',
   'device-lists',
   'doctor',
+  'federation',
   'filters',
   'profiles',
   'push',

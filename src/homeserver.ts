@@ -1,4 +1,4 @@
-import { signingKeyFromSeed } from '#src/protocol/signatures.ts';
+import { type SigningKey, signingKeyFromSeed } from '#src/protocol/signatures.ts';
 import { ConfigError, type Config, readSigningKeys } from '#src/platform/config/index.ts';
 import { createPasswords } from '#src/platform/crypto/passwords.ts';
 import { createBackgroundUpdates } from '#src/platform/database/background-updates.ts';
@@ -12,6 +12,7 @@ import type { Route } from '#src/platform/http/route.ts';
 import { createJobs } from '#src/platform/jobs/index.ts';
 import type { Logger } from '#src/platform/logging/index.ts';
 import type { Metrics } from '#src/platform/metrics/index.ts';
+import { systemDns } from '#src/platform/network/index.ts';
 import { systemRandom } from '#src/platform/random.ts';
 import { createFollowers, type Followers } from '#src/platform/streams/followers.ts';
 import { VERSION } from '#src/platform/version.ts';
@@ -20,6 +21,7 @@ import { createAccounts, type ErasedUsers, openErasedUsers } from '#src/accounts
 import { adminRoutes } from '#src/admin/index.ts';
 import { createDeviceLists, deviceListRoutes } from '#src/device-lists/index.ts';
 import { createDeviceKeys, createDevices, createRemainingKeys, devicePort, deviceRoutes, keyRoutes } from '#src/devices/index.ts';
+import { createRemoteQueries, openPeers, type Peers, queryRoutes, type RemoteQueries } from '#src/federation/index.ts';
 import { createFilters, deleteFiltersOf, filterRoutes, parseEventFilter } from '#src/filters/index.ts';
 import { createProfiles, profilePort, profileRoutes } from '#src/profiles/index.ts';
 import { createReceipts, receiptRoutes } from '#src/receipts/index.ts';
@@ -33,7 +35,6 @@ import {
   acquireWriterLease,
   AUTH_GENERATIONS_UPDATE,
   createRoomGraph,
-  ownServerKeys,
   scheduleGraphJanitor,
   scheduleLooseEnds,
   updateAuthGenerations,
@@ -116,7 +117,7 @@ const layGround = (config: Config, host: Host, database: Database) => ({
 type Ground = ReturnType<typeof layGround>;
 
 /** Users, their devices and keys, and what they have set for themselves. */
-const assembleUsers = (ground: Ground, erasedUsers: ErasedUsers) => {
+const assembleUsers = (ground: Ground, erasedUsers: ErasedUsers, remote: RemoteQueries) => {
   const { config, database, clock, strings } = ground;
   const remainingKeys = createRemainingKeys(database);
   const ownDevices = devicePort({ clock, remaining: remainingKeys });
@@ -136,7 +137,7 @@ const assembleUsers = (ground: Ground, erasedUsers: ErasedUsers) => {
   const { access } = accounts;
   const devices = createDevices({ database, accounts, port: ownDevices });
   const keys = createDeviceKeys({ database, strings, clock, serverName: config.server_name, remaining: remainingKeys });
-  const profiles = createProfiles({ database, config, findUser: accounts.find });
+  const profiles = createProfiles({ database, config, findUser: accounts.find, remote });
   const filters = createFilters({ database, config });
   const routes: Route[] = [
     ...accounts.routes,
@@ -152,20 +153,29 @@ const assembleUsers = (ground: Ground, erasedUsers: ErasedUsers) => {
 
 type Users = ReturnType<typeof assembleUsers>;
 
+/** The keys with which this server signs; the first signs events and requests. */
+const ownSigningKeys = (config: Config): [SigningKey, ...SigningKey[]] => {
+  const [first, ...others] = readSigningKeys(config).map(({ keyId, seed }) => signingKeyFromSeed(keyId, Buffer.from(seed)));
+  if (first === undefined) throw new ConfigError(['signing_key_path: there is no key in it']);
+  return [first, ...others];
+};
+
 /** Rooms and what changes them. */
-const assembleRooms = async (ground: Ground, { access, profiles }: Users) => {
+const assembleRooms = async (
+  ground: Ground,
+  { access, profiles }: Users,
+  { keys, access: peer }: Peers,
+  { remote, signingKey }: { remote: RemoteQueries; signingKey: SigningKey },
+) => {
   const { config, database, clock, random, strings, jobs, limiters } = ground;
-  const ownKeys = readSigningKeys(config).map(({ keyId, seed }) => signingKeyFromSeed(keyId, Buffer.from(seed)));
-  const [ownKey] = ownKeys;
-  if (ownKey === undefined) throw new ConfigError(['signing_key_path: there is no key in it']);
   const graph = await createRoomGraph({
     database,
     strings,
     clock,
     random,
     serverName: config.server_name,
-    signingKey: ownKey,
-    serverKeys: ownServerKeys(config.server_name, ownKeys),
+    signingKey,
+    serverKeys: keys,
     soleWriter: true,
     forgetsOnLeave: config.forget_rooms_on_leave,
     lease: await acquireWriterLease(database, jobs),
@@ -178,9 +188,11 @@ const assembleRooms = async (ground: Ground, { access, profiles }: Users) => {
   const membership = createMembership({ graph, strings, directory, profiles, config, limiters });
   const creation = createCreation({ graph, membership, directory, clock, config, limiters });
   const messaging = createMessaging({ graph, database, strings, membership, directory, config, limiters });
+  const publicRooms = createPublicRooms({ database, graph, config });
   const routes: Route[] = [
-    ...directoryRoutes({ access, directory, serverName: config.server_name }),
-    ...publicRoomsRoutes({ access, publicRooms: createPublicRooms({ database, graph, config }), serverName: config.server_name }),
+    ...directoryRoutes({ access, directory, remote, serverName: config.server_name }),
+    ...publicRoomsRoutes({ access, publicRooms, remote, serverName: config.server_name }),
+    ...queryRoutes({ peer, profiles, directory, publicRooms, config, version: VERSION }),
     ...creationRoutes({ access, creation }),
     ...membershipRoutes({ access, membership }),
     ...messagingRoutes({ access, messaging }),
@@ -268,13 +280,16 @@ const startFollowers = async (ground: Ground, { accounts, profiles }: Users, { g
 const assemble = async (config: Config, host: Host, database: Database) => {
   const ground = layGround(config, host, database);
   const erasedUsers = await openErasedUsers(database);
-  const users = assembleUsers(ground, erasedUsers);
-  const rooms = await assembleRooms(ground, users);
+  const ownKeys = ownSigningKeys(config);
+  const peers = await openPeers({ ...ground, dns: systemDns, version: VERSION, ownKeys });
+  const remote = createRemoteQueries(peers);
+  const users = assembleUsers(ground, erasedUsers, remote);
+  const rooms = await assembleRooms(ground, users, peers, { remote, signingKey: ownKeys[0] });
   const reading = await assembleReading(ground, users, rooms, erasedUsers);
   const followers = await startFollowers(ground, users, rooms);
   ground.backgroundUpdates.start();
   return {
-    routes: [...users.routes, ...rooms.routes, ...reading.routes],
+    routes: [...users.routes, ...peers.routes, ...rooms.routes, ...reading.routes],
     createRegistrationToken: users.accounts.createRegistrationToken,
     limiters: ground.limiters,
     stop: async (): Promise<void> => {
@@ -282,6 +297,7 @@ const assemble = async (config: Config, host: Host, database: Database) => {
       await ground.backgroundUpdates.stop();
       await ground.jobs.stop();
       await followers.stop();
+      await peers.close();
       await users.accounts.close();
     },
   };

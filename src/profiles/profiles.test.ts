@@ -5,6 +5,7 @@ import type { Database } from '#src/platform/database/types.ts';
 import { MatrixError } from '#src/protocol/errors.ts';
 import { createProfiles, profilePort } from '#src/profiles/index.ts';
 import type { Profiles } from '#src/profiles/index.ts';
+import type { RemoteProfiles } from '#src/profiles/service.ts';
 import { withBothDatabases } from '#test/support/databases.ts';
 
 const requester = (userNum: number, name: string, isAdmin = false): Requester => ({
@@ -20,16 +21,29 @@ const ALICE = requester(1, 'alice');
 const BOB = requester(2, 'bob');
 const ROOT = requester(3, 'root', true);
 
+const remote: RemoteProfiles = {
+  profile: (userId, field) =>
+    Promise.resolve(field === undefined ? { displayname: `far ${userId}`, color: 'red' } : { displayname: `far ${userId}` }),
+};
+
 const create = async (database: Database, settings: object = {}): Promise<Profiles> => {
   const users = new Map([ALICE, BOB].map((user) => [user.userId, user as unknown as User]));
   await database.write('test', async (tx) => {
     await profilePort.create(tx, ALICE.userNum, 'alice');
     await profilePort.create(tx, BOB.userNum, 'bob');
   });
-  return createProfiles({ database, config: testConfig(settings), findUser: async (userId) => users.get(userId) });
+  return createProfiles({ database, config: testConfig(settings), findUser: async (userId) => users.get(userId), remote });
 };
 
 const errcode = (expected: string) => (error: unknown) => error instanceof MatrixError && error.errcode === expected;
+
+withBothDatabases('profiles of other servers are asked of them', async (_t, open) => {
+  const profiles = await create(await open());
+  assert.deepEqual(await profiles.all('@zoe:far.test'), { displayname: 'far @zoe:far.test', color: 'red' });
+  assert.deepEqual(await profiles.field('@zoe:far.test', 'displayname'), { displayname: 'far @zoe:far.test' });
+  assert.deepEqual(await profiles.field('@zoe:far.test', 'avatar_url'), {});
+  await assert.rejects(profiles.field('@zoe:far.test', 'color'), errcode('M_NOT_FOUND'));
+});
 
 withBothDatabases('a profile is set, read and cleared', async (_t, open) => {
   const database = await open();

@@ -54,6 +54,11 @@ export interface Profiles {
   readonly remove: (requester: Requester, userId: string, name: string) => Promise<void>;
 }
 
+/** Profiles of other servers' users: all fields, or the one that is named, as an object. Throws what the other server says, or that it did not answer. */
+export interface RemoteProfiles {
+  profile(userId: string, field?: string): Promise<Readonly<Record<string, unknown>>>;
+}
+
 const LIMITS = {
   displayname: {
     name: 'Displayname',
@@ -100,11 +105,13 @@ export const createProfiles = ({
   database,
   config,
   findUser,
+  remote,
 }: {
   database: Database;
   config: Pick<Config, 'server_name' | 'enable_set_displayname' | 'enable_set_avatar_url'>;
   /** `Accounts.find`. */
   findUser: (userId: string) => Promise<User | undefined>;
+  remote: RemoteProfiles;
 }): Profiles => {
   const checkValue = (field: NamedField, value: unknown): string => {
     const { name, maxLength } = LIMITS[field];
@@ -143,7 +150,10 @@ export const createProfiles = ({
     return database.read('profile fields', (reader) => readFields(reader, userNum));
   };
 
+  const isElsewhere = (userId: string): boolean => isUserId(userId) && domainOf(userId) !== config.server_name;
+
   const all: Profiles['all'] = async (userId) => {
+    if (isElsewhere(userId)) return remote.profile(userId);
     const [profile, further] = [await get(userId), await furtherFields(userId)];
     const fields = [...namedFields(profile), ...further.entries().map(([name, value]) => [name, JSON.parse(value) as unknown] as const)];
     if (fields.length === 0) throw notFound('Profile was not found');
@@ -180,6 +190,12 @@ export const createProfiles = ({
     field: async (userId, name) => {
       if (!isUserId(userId)) throw invalidParam('Invalid user id');
       checkFieldName(name);
+      if (isElsewhere(userId)) {
+        const { [name]: value } = await remote.profile(userId, name);
+        if (value !== undefined && value !== null) return { [name]: value };
+        if (isNamedField(name)) return {};
+        throw notFound(`The field '${name}' is not set`);
+      }
       if (isNamedField(name)) return Object.fromEntries(namedFields(await get(userId)).filter(([field]) => field === name));
       const value = (await furtherFields(userId)).get(name);
       if (value === undefined) throw notFound(`The field '${name}' is not set`);

@@ -34,6 +34,8 @@ export interface ServerOptions {
   readonly database?: Json;
   /** Further keys of homeserver.yaml. */
   readonly settings?: Json;
+  /** Further listeners, beside the plain one on loopback for clients. */
+  readonly listeners?: readonly Json[];
   /** By default Myelin, or with MYELIN_TEST_SERVER=synapse the pinned Synapse, to see that a test itself is right. */
   readonly program?: 'myelin' | 'synapse';
 }
@@ -91,7 +93,10 @@ const writeConfig = (folder: string, port: number, options: ServerOptions): stri
     signing_key_path: key,
     media_store_path: join(folder, 'media'),
     pid_file: join(folder, 'homeserver.pid'),
-    listeners: [{ port, type: 'http', bind_addresses: ['127.0.0.1'], resources: [{ names: ['client'] }] }],
+    listeners: [
+      { port, type: 'http', bind_addresses: ['127.0.0.1'], resources: [{ names: ['client', 'keys'] }] },
+      ...(options.listeners ?? []),
+    ],
     database: options.database ?? { name: 'sqlite3', args: { database: join(folder, 'homeserver.db') } },
     ...options.settings,
   };
@@ -145,7 +150,7 @@ export const startServer = async (options: ServerOptions = {}): Promise<Server> 
   };
 
   const server: Server = {
-    name: SERVER_NAME,
+    name: typeof options.settings?.['server_name'] === 'string' ? options.settings['server_name'] : SERVER_NAME,
     origin,
     pool,
     anybody: createClient(pool),

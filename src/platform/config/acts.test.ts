@@ -28,6 +28,7 @@ const FOLDED: Readonly<Record<string, string>> = {
 const DONE_HERE = [
   'signing_key',
   'signing_key_path',
+  'old_signing_keys',
   'suppress_key_server_warning',
   'report_stats',
   'worker_app',

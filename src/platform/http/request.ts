@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { newUsage } from '#src/platform/logging/index.ts';
 import type { LogContext, Usage } from '#src/platform/logging/index.ts';
+import { readBody } from './body.ts';
 import { redactUrl } from './access-token.ts';
 import type { IncomingRequest, Method } from './route.ts';
 
@@ -63,6 +64,7 @@ export class HttpRequest implements IncomingRequest, LogContext {
   handledMs: number | undefined;
   readonly #raw: IncomingMessage;
   readonly #site: Site;
+  #bytes: Promise<Buffer> | undefined;
   #abort: AbortController | undefined;
   #stopped: Error | undefined;
 
@@ -93,6 +95,11 @@ export class HttpRequest implements IncomingRequest, LogContext {
 
   get stopped(): Error | undefined {
     return this.#stopped;
+  }
+
+  bytes(maxBytes: number): Promise<Buffer> {
+    this.#bytes ??= readBody(this.#raw, maxBytes);
+    return this.#bytes;
   }
 
   get request(): string {

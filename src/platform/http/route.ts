@@ -13,6 +13,8 @@ export interface IncomingRequest {
   readonly ip: string;
   /** Aborted when the client has gone away or the server stops. */
   readonly signal: AbortSignal;
+  /** The body as it was sent, read once however often it is asked for. Throws M_TOO_LARGE beyond `maxBytes`. */
+  bytes(maxBytes: number): Promise<Buffer>;
   /** The request's id, as it stands in every log line of the request. */
   readonly id: string;
   /** Who asks, for the access log; `identify` sets it once it knows (`@alice:example.org`, or a server's name). */

@@ -9,7 +9,7 @@ import type { Metrics } from '#src/platform/metrics/index.ts';
 import { CORS_HEADERS, errorAnswer, internalError, maybeCompress, send, toOutgoing } from './answer.ts';
 import type { Outgoing } from './answer.ts';
 import { logAccess } from './access-log.ts';
-import { ClientGoneError, DEFAULT_BODY_LIMIT, parseJson, readBody } from './body.ts';
+import { ClientGoneError, DEFAULT_BODY_LIMIT, parseJson } from './body.ts';
 import { createHttpMetrics } from './http-metrics.ts';
 import type { HttpMetrics, RequestMetrics } from './http-metrics.ts';
 import { HttpRequest, isTrickyPath, onEnd, pathMatcher, requestId } from './request.ts';
@@ -197,16 +197,16 @@ const deliver = (app: App, incoming: HttpRequest, response: ServerResponse, outg
 
 /** A request's whole way: who, how often, what, and the answer. */
 const serve = async (app: App, mounted: Mounted, incoming: HttpRequest, exchange: Exchange, params: Params): Promise<void> => {
-  const { request, response } = exchange;
+  const { response } = exchange;
   try {
-    const outgoing = toOutgoing(await perform(app, mounted, incoming, request, params));
+    const outgoing = toOutgoing(await perform(app, mounted, incoming, params));
     deliver(app, incoming, response, mounted.isCompressed ? await maybeCompress(outgoing, incoming.headers['accept-encoding']) : outgoing);
   } catch (error) {
     answerFailure(app, incoming, response, error);
   }
 };
 
-const perform = async (app: App, mounted: Mounted, incoming: HttpRequest, raw: IncomingMessage, params: Params): Promise<unknown> => {
+const perform = async (app: App, mounted: Mounted, incoming: HttpRequest, params: Params): Promise<unknown> => {
   const { route } = mounted;
   if (isTrickyPath(incoming.url)) throw unrecognized('Unrecognized request');
   if (incoming.url.includes('%00')) throw invalidParam('The URL must not contain NUL');
@@ -214,12 +214,12 @@ const perform = async (app: App, mounted: Mounted, incoming: HttpRequest, raw: I
   route.limit?.(caller, incoming);
   const checks = (mounted.checks ??= await compileChecks(route));
   const query = checks.query(incoming.query);
-  const body = route.body === undefined ? undefined : await readJson(app, route, checks, raw);
+  const body = route.body === undefined ? undefined : await readJson(app, route, checks, incoming);
   return route.handle({ caller, params, query, body, request: incoming });
 };
 
-const readJson = async (app: App, route: Route, checks: Checks, raw: IncomingMessage): Promise<unknown> => {
-  const bytes = await readBody(raw, route.bodyLimit ?? app.options.maxBodyBytes ?? DEFAULT_BODY_LIMIT);
+const readJson = async (app: App, route: Route, checks: Checks, incoming: HttpRequest): Promise<unknown> => {
+  const bytes = await incoming.bytes(route.bodyLimit ?? app.options.maxBodyBytes ?? DEFAULT_BODY_LIMIT);
   if (bytes.length === 0) {
     if (!checks.isBodyOptional) throw notJson('Content not JSON.');
     return {};

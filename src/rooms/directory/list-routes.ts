@@ -1,20 +1,26 @@
 import type { AccountAccess } from '#src/accounts/index.ts';
 import { client, route, type Route } from '#src/platform/http/route.ts';
-import { Type } from '#src/platform/schema.ts';
-import { invalidParam, notFound } from '#src/protocol/errors.ts';
-import type { PublicRooms } from '#src/rooms/directory/public-rooms.ts';
+import { type Static, Type } from '#src/platform/schema.ts';
+import { invalidParam } from '#src/protocol/errors.ts';
+import { isServerName } from '#src/protocol/identifiers.ts';
+import type { PublicRooms, PublicRoomsQuery } from '#src/rooms/directory/public-rooms.ts';
+import type { RemoteDirectory } from '#src/rooms/directory/remote.ts';
 
 const PATH = client('/publicRooms', ['v3', 'r0', 'api/v1', 'unstable']);
 const MAX_LIMIT = 100;
 
 const OrNull = Type.Null();
 const ServerQuery = Type.Object({ server: Type.Optional(Type.String()) });
-const ListQuery = Type.Object({
+
+/** How the list is asked for by `GET`, of clients and of servers. */
+export const PublicRoomsList = Type.Object({
   server: Type.Optional(Type.String()),
   limit: Type.Optional(Type.Integer()),
   since: Type.Optional(Type.String()),
 });
-const SearchBody = Type.Optional(
+
+/** How it is searched by `POST`. */
+export const PublicRoomsSearch = Type.Optional(
   Type.Object({
     limit: Type.Optional(Type.Integer()),
     since: Type.Optional(Type.Union([Type.String(), OrNull])),
@@ -40,47 +46,55 @@ const limitOf = (limit = 0): number => {
 
 const orNone = <T>(value: T | '' | null | undefined): T | undefined => (value === '' || value === null ? undefined : value);
 
+type Asked = Static<typeof PublicRoomsList> | Static<typeof PublicRoomsSearch>;
+
+/** What a request for the list asks for. Throws `M_INVALID_PARAM` for a limit below 0. */
+export const publicRoomsQuery = (asked: Asked): PublicRoomsQuery => {
+  const { generic_search_term: term, room_types: types } = ('filter' in asked ? asked.filter : undefined) ?? {};
+  return {
+    limit: limitOf(asked.limit),
+    since: orNone(asked.since),
+    term: orNone(term),
+    types: types === undefined || types === null || types.length === 0 ? undefined : new Set(types.map((type) => type ?? undefined)),
+  };
+};
+
 /** Finding rooms (client-server API, "Published room directory"). */
 export const publicRoomsRoutes = ({
   access,
   publicRooms,
+  remote,
   serverName,
 }: {
   access: AccountAccess;
   publicRooms: PublicRooms;
+  remote: RemoteDirectory;
   serverName: string;
 }): Route[] => {
-  const checkServer = (server: string | undefined): void => {
-    if (server !== undefined && server !== serverName) {
-      throw notFound(`The rooms of ${server} cannot be listed: this server does not reach other servers`);
-    }
+  const listOf = (server: string | undefined, query: PublicRoomsQuery): Promise<object> => {
+    if (server === undefined || server === serverName) return publicRooms.list(query);
+    if (!isServerName(server)) throw invalidParam(`${server} is not a server name`);
+    return remote.publicRooms(server, { ...query, types: query.types && [...query.types].map((type) => type ?? null) });
   };
   return [
     route({
       method: 'GET',
       path: PATH,
       access: access.guest,
-      query: ListQuery,
-      handle: async ({ query }) => {
-        checkServer(query.server);
-        return publicRooms.list({ limit: limitOf(query.limit), since: orNone(query.since), term: undefined, types: undefined });
-      },
+      query: PublicRoomsList,
+      handle: ({ query }) => listOf(query.server, publicRoomsQuery(query)),
     }),
     route({
       method: 'POST',
       path: PATH,
       access: access.guest,
       query: ServerQuery,
-      body: SearchBody,
+      body: PublicRoomsSearch,
       handle: async ({ query, body }) => {
-        checkServer(query.server);
-        const { generic_search_term: term, room_types: types } = body.filter ?? {};
-        const wanted = { limit: limitOf(body.limit), since: orNone(body.since), term: orNone(term) };
+        const wanted = publicRoomsQuery(body);
         // There are no bridged networks whose rooms could be listed.
         if (orNone(body.third_party_instance_id) !== undefined) return { chunk: [], total_room_count_estimate: 0 };
-        const typeSet =
-          types === undefined || types === null || types.length === 0 ? undefined : new Set(types.map((type) => type ?? undefined));
-        return publicRooms.list({ ...wanted, types: typeSet });
+        return listOf(query.server, wanted);
       },
     }),
   ];

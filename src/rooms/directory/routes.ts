@@ -3,7 +3,8 @@ import type { AccountAccess } from '#src/accounts/index.ts';
 import { SINCE_V1, anyone, client, route } from '#src/platform/http/route.ts';
 import type { Route } from '#src/platform/http/route.ts';
 import { invalidParam, notFound } from '#src/protocol/errors.ts';
-import { isRoomAlias } from '#src/protocol/identifiers.ts';
+import { domainOf, isRoomAlias } from '#src/protocol/identifiers.ts';
+import type { RemoteDirectory } from '#src/rooms/directory/remote.ts';
 import type { Directory } from '#src/rooms/directory/service.ts';
 
 const ALIAS = client('/directory/room/:roomAlias', SINCE_V1);
@@ -18,10 +19,12 @@ const VisibilityBody = Type.Optional(
 export const directoryRoutes = ({
   access,
   directory,
+  remote,
   serverName,
 }: {
   access: AccountAccess;
   directory: Directory;
+  remote: RemoteDirectory;
   serverName: string;
 }): Route[] => [
   route({
@@ -30,6 +33,11 @@ export const directoryRoutes = ({
     access: anyone,
     handle: async ({ params: { roomAlias } }) => {
       if (!isRoomAlias(roomAlias)) throw invalidParam('Room alias invalid');
+      if (domainOf(roomAlias) !== serverName) {
+        const found = await remote.alias(roomAlias);
+        if (found === undefined) throw notFound(`Room alias ${roomAlias} not found`);
+        return { room_id: found.roomId, servers: found.servers };
+      }
       const room = await directory.resolve(roomAlias);
       if (room === undefined) throw notFound(`Room alias ${roomAlias} not found`);
       return { room_id: room.roomId, servers: [serverName] };

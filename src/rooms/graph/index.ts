@@ -51,7 +51,7 @@ export type { HistoryPoint, MembershipChange } from '#src/rooms/graph/read-store
 export type { NodeId } from '#src/rooms/graph/state-tree/nodes.ts';
 export { DroppedEventError, MissingEventsError } from '#src/rooms/graph/receive/missing.ts';
 export type { EventPolicy, PolicyVerdict } from '#src/rooms/graph/receive/policy.ts';
-export { ownServerKeys, type ServerKeys } from '#src/rooms/graph/receive/server-keys.ts';
+export type { ServerKeys } from '#src/rooms/graph/receive/server-keys.ts';
 export { createStates, type StateEntry, type States } from '#src/rooms/graph/states.ts';
 export type { MembershipRow, TransactionKey } from '#src/rooms/graph/store.ts';
 export { acquireWriterLease } from '#src/rooms/graph/lease.ts';

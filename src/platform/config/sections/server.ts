@@ -63,7 +63,7 @@ export const serverKeys = {
   soft_file_limit: key(integer(0), 'How many files may be open at once; 0 means as many as the system allows.'),
   daemonize: key(boolean(false), 'Whether to go to the background. Myelin stays in the foreground and leaves this to the service manager.'),
   print_pidfile: key(boolean(false), 'Whether to print the path of the pid file at start.'),
-  user_agent_suffix: key(string(), 'Text to add to the User-Agent of outgoing requests.'),
+  user_agent_suffix: key(string(), 'Text to add to the User-Agent of outgoing requests.', { acts: true }),
   use_frozen_dicts: key(boolean(false), 'A debugging aid of Synapse: make the contents of events immutable.'),
   serve_server_wellknown: key(boolean(false), 'Whether to answer `/.well-known/matrix/server`, pointing to port 443 of the server name.', {
     acts: true,
@@ -88,7 +88,7 @@ export const serverKeys = {
     { acts: true },
   ),
   allow_public_rooms_without_auth: key(boolean(false), 'Whether the list of public rooms can be read without an account.'),
-  allow_public_rooms_over_federation: key(boolean(false), 'Whether other servers may read the list of public rooms.'),
+  allow_public_rooms_over_federation: key(boolean(false), 'Whether other servers may read the list of public rooms.', { acts: true }),
   restrict_public_rooms_to_local_users: key(boolean(false), 'The old way to switch both of the above off.'),
   default_room_version: key(
     {
@@ -122,11 +122,13 @@ export const serverKeys = {
   ip_range_blacklist: key(
     list(ipRange(), PRIVATE_RANGES.split(' ')),
     'Addresses that this server never connects to for users (federation, push, previews). `0.0.0.0` and `::` are always among them.',
+    { acts: true },
   ),
-  ip_range_whitelist: key(list(ipRange()), 'Exceptions from `ip_range_blacklist`.'),
+  ip_range_whitelist: key(list(ipRange()), 'Exceptions from `ip_range_blacklist`.', { acts: true }),
   federation_ip_range_blacklist: key(
     optional(list(ipRange())),
     'An older key: if set, it is used for federation instead of `ip_range_blacklist` and its exceptions.',
+    { acts: true },
   ),
   replication_torture_level: key(integer(), 'Milliseconds by which Synapse delays replication, for testing.'),
   enable_ephemeral_messages: key(boolean(false), 'Whether messages can ask to be deleted after a time (MSC2228).'),
@@ -141,9 +143,9 @@ export const serverKeys = {
   ),
   dummy_events_threshold: key(integer(10), 'With more loose ends than this that is done in a room.', { acts: true }),
   delete_stale_devices_after: key(duration(), 'How long a device may go unused before it is deleted; never by default.'),
-  http_proxy: key(url(), 'The proxy for outgoing HTTP requests; else the environment variable of that name.'),
-  https_proxy: key(url(), 'The proxy for outgoing HTTPS requests; else the environment variable of that name.'),
-  no_proxy_hosts: key(list(string()), 'Hosts, addresses and ranges that are reached without a proxy.'),
+  http_proxy: key(url(), 'The proxy for outgoing HTTP requests; else the environment variable of that name.', { acts: true }),
+  https_proxy: key(url(), 'The proxy for outgoing HTTPS requests; else the environment variable of that name.', { acts: true }),
+  no_proxy_hosts: key(list(string()), 'Hosts, addresses and ranges that are reached without a proxy.', { acts: true }),
   max_event_delay_duration: key(
     duration(),
     'The longest delay that clients may ask for when they send delayed events (MSC4140); none are possible by default.',

@@ -26,15 +26,18 @@ export const signingKeys = {
     'The file with the key that signs events and requests; by default `<server_name>.signing.key` beside the configuration.',
     { acts: true },
   ),
-  old_signing_keys: key(oldKeys, 'Keys that this server once signed with, by key id, so that others can still check old signatures.'),
-  key_refresh_interval: key(duration('1d'), 'For how long others may rely on the published keys.'),
+  old_signing_keys: key(oldKeys, 'Keys that this server once signed with, by key id, so that others can still check old signatures.', {
+    acts: true,
+  }),
+  key_refresh_interval: key(duration('1d'), 'For how long others may rely on the published keys.', { acts: true }),
   trusted_key_servers: key(
     list(notary, [{ server_name: 'matrix.org', verify_keys: {}, accept_keys_insecurely: false }]),
     'Servers that are asked for the keys of others.',
+    { acts: true },
   ),
   perspectives: key(perspectives, 'The old form of `trusted_key_servers`.'),
   suppress_key_server_warning: key(boolean(false), 'Whether not to warn that matrix.org is trusted.', { acts: true }),
-  key_server_signing_keys_path: key(path(), 'A file with keys to sign with when others ask this server for keys.'),
+  key_server_signing_keys_path: key(path(), 'A file with keys to sign with when others ask this server for keys.', { acts: true }),
   tls_fingerprints: key(ignored('certificates are checked against authorities today'), 'A relic.'),
 } as const;
 

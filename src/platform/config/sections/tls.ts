@@ -8,14 +8,17 @@ export const tlsKeys = {
     acts: true,
   }),
   tls_private_key_path: key(path(), 'Its private key, in PEM.', { acts: true }),
-  federation_verify_certificates: key(boolean(true), "Whether other servers' certificates are checked."),
-  federation_client_minimum_tls_version: key(text('1'), 'The oldest version of TLS to speak with other servers: 1, 1.1, 1.2 or 1.3.'),
+  federation_verify_certificates: key(boolean(true), "Whether other servers' certificates are checked.", { acts: true }),
+  federation_client_minimum_tls_version: key(text('1'), 'The oldest version of TLS to speak with other servers: 1, 1.1, 1.2 or 1.3.', {
+    acts: true,
+  }),
   federation_certificate_verification_whitelist: key(
     list(asciiGlob()),
     'Servers whose certificates are not checked; `*` and `?` are wildcards.',
+    { acts: true },
   ),
-  federation_custom_ca_list: key(optional(list(path())), "Authorities to trust instead of the system's, as PEM files."),
-  use_insecure_ssl_client_just_for_testing_do_not_use: key(boolean(false), 'Whether to check no certificate at all.'),
+  federation_custom_ca_list: key(optional(list(path())), "Authorities to trust instead of the system's, as PEM files.", { acts: true }),
+  use_insecure_ssl_client_just_for_testing_do_not_use: key(boolean(false), 'Whether to check no certificate at all.', { acts: true }),
   acme: key(ignored('certificates must be fetched by another program'), 'A relic.'),
   tls_dh_params_path: key(ignored('key exchange needs no parameter file today'), 'A relic.'),
 } as const;

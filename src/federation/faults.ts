@@ -1,0 +1,47 @@
+import { MatrixError, forbidden } from '#src/protocol/errors.ts';
+
+/**
+ * Why another server did not do what it was asked: it could not be reached (`unreachable`), is left alone for a while because it could not be
+ * (`backing-off`), answered with an error (`refused`), or with something else than the specification says (`nonsense`).
+ */
+export type FederationFault = 'unreachable' | 'backing-off' | 'refused' | 'nonsense';
+
+interface Refusal {
+  readonly status: number;
+  readonly errcode: string;
+  readonly error: string;
+}
+
+/** A request to another server that came to nothing. */
+export class FederationError extends Error {
+  override readonly name = 'FederationError';
+  readonly fault: FederationFault;
+  readonly destination: string;
+  /** What the server answered, where it did. */
+  readonly refusal: Refusal | undefined;
+  constructor(
+    fault: FederationFault,
+    destination: string,
+    message: string,
+    { cause, refusal }: { cause?: unknown; refusal?: Refusal } = {},
+  ) {
+    super(message, { cause });
+    this.fault = fault;
+    this.destination = destination;
+    this.refusal = refusal;
+  }
+}
+
+/**
+ * What a local client is told: what the other server has against it, else that the server did not answer. An error about tokens would be taken for one
+ * about the client's own.
+ */
+export const asClientError = ({ refusal, destination }: FederationError): MatrixError => {
+  const isClients = refusal !== undefined && refusal.status >= 400 && refusal.status < 500 && ![401, 429].includes(refusal.status);
+  return isClients
+    ? new MatrixError(refusal.status, refusal.errcode, refusal.error)
+    : new MatrixError(502, 'M_UNKNOWN', `Failed to contact ${destination}`);
+};
+
+/** The answer for servers that are not on the whitelist. */
+export const federationDenied = (serverName: string): MatrixError => forbidden(`Federation denied with ${serverName}.`);

@@ -1,0 +1,5 @@
+export { createRemoteQueries } from '#src/federation/queries.ts';
+export type { RemoteQueries } from '#src/federation/queries.ts';
+export { queryRoutes } from '#src/federation/query-routes.ts';
+export { openPeers } from '#src/federation/service.ts';
+export type { Peers } from '#src/federation/service.ts';
