@@ -5,6 +5,7 @@ import { after, before, describe, it } from 'node:test';
 import fc from 'fast-check';
 import { canonicalJson } from '#src/protocol/canonical-json.ts';
 import { MatrixError } from '#src/protocol/errors.ts';
+import { isNamelessCreate } from '#src/protocol/event-format.ts';
 import { parsePdu, redactedCopy } from '#src/protocol/events.ts';
 import { contentHash, type Hashable, numbersOf, referenceHash } from '#src/protocol/hashes.ts';
 import { isRoomId, isUserId } from '#src/protocol/identifiers.ts';
@@ -237,13 +238,14 @@ const RECEPTION: readonly (Difference<Reception> & { readonly example: Reception
   {
     name: 'a create event with a room id',
     reason: 'room version 12, rule 1.2: "If the event has a room_id, reject": a matter of authorisation, not of form',
-    applies: ({ key, version, event }) => key === 'room_id' && version === '12' && event['type'] === 'm.room.create',
+    applies: ({ key, version, event }) => key === 'room_id' && isNamelessCreate(event['type'] as string, roomVersion(version)),
     example: { ...example('room_id', '!room', '12'), event: { ...EVENT, type: 'm.room.create', state_key: '', room_id: '!room' } },
   },
   {
-    name: 'a create event without a state key',
-    reason: 'room version 12, rule 1 does not ask for one: it is an event like others, in a room that has no create event in its state',
-    applies: ({ key, value, version }) => key === 'state_key' && value === undefined && version === '12',
+    name: 'a create event whose state key is not empty',
+    reason: 'room version 12, rule 1 does not look at it: it is an event like others, in a room that has no create event in its state',
+    applies: ({ key, value, version, event }) =>
+      key === 'state_key' && value !== '' && isNamelessCreate(event['type'] as string, roomVersion(version)),
     example: {
       ...example('type', 'm.room.create', '12'),
       key: 'state_key',

@@ -4,7 +4,23 @@ import type { JsonObject, JsonValue } from '#src/protocol/json.ts';
 import { isExactNumber, isJsonObject } from '#src/protocol/json.ts';
 import { roomVersion, type RoomVersion } from '#src/protocol/room-versions.ts';
 
-export const VERSIONS = ['1', '2', '3', '4', '5', '6', '7', '8', '9', '10', '11', '12'] as const;
+export const VERSIONS = [
+  '1',
+  '2',
+  '3',
+  '4',
+  '5',
+  '6',
+  '7',
+  '8',
+  '9',
+  '10',
+  '11',
+  '12',
+  'org.matrix.msc3757.10',
+  'org.matrix.msc3757.11',
+  'org.matrix.hydra.11',
+] as const;
 
 export const [ALICE, BOB, CAROL, DAVE] = ['@alice:one', '@bob:two', '@carol:two', '@dave:three'] as const;
 export const USERS = [ALICE, BOB, CAROL, DAVE] as const;

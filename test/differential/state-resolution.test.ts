@@ -24,7 +24,7 @@ describe('state resolution, compared with real Synapse', { skip: WITHOUT_SYNAPSE
         await history.resolveTips();
         for (const key of Object.keys(joined) as (keyof typeof joined)[]) joined[key] += history.counts[key];
       }),
-      runs(250, 5_000),
+      runs(250, 10_000),
     );
     // A test whose events are all refused, or whose states never differ, would compare nothing.
     assert.ok(joined.accepted > joined.rejected && joined.conflicts > joined.resolved / 4, JSON.stringify(joined));

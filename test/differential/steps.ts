@@ -77,12 +77,18 @@ const others: fc.Arbitrary<What> = fc
     content: { value },
   }));
 
+/** State that belongs to a user by its key (MSC3757): in other versions nobody may set it. */
+const owned: fc.Arbitrary<What> = fc
+  .tuple(user, user, fc.constantFrom('', '_place', '_', 'x'), fc.nat(3))
+  .map(([sender, owner, suffix, value]): What => ({ type: 'one.place', stateKey: `${owner}${suffix}`, sender, content: { value } }));
+
 /** Bans, power fights, joins that race with them, and topics that show who won. */
 const what: fc.Arbitrary<What> = fc.oneof(
   { weight: 4, arbitrary: memberships },
   { weight: 3, arbitrary: levels },
   { weight: 2, arbitrary: joinRules },
   { weight: 4, arbitrary: others },
+  { weight: 1, arbitrary: owned },
 );
 
 export const anyStep: fc.Arbitrary<Step> = fc
