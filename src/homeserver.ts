@@ -21,7 +21,7 @@ import { createAccounts, type ErasedUsers, openErasedUsers } from '#src/accounts
 import { adminRoutes } from '#src/admin/index.ts';
 import { createDeviceLists, deviceListRoutes } from '#src/device-lists/index.ts';
 import { createDeviceKeys, createDevices, createRemainingKeys, devicePort, deviceRoutes, keyRoutes } from '#src/devices/index.ts';
-import { createRemoteQueries, openPeers, type Peers, queryRoutes, type RemoteQueries } from '#src/federation/index.ts';
+import { createRemoteQueries, createRoomPeers, openPeers, type Peers, queryRoutes, type RemoteQueries } from '#src/federation/index.ts';
 import { createFilters, deleteFiltersOf, filterRoutes, parseEventFilter } from '#src/filters/index.ts';
 import { createProfiles, profilePort, profileRoutes } from '#src/profiles/index.ts';
 import { createReceipts, receiptRoutes } from '#src/receipts/index.ts';
@@ -203,7 +203,13 @@ const assembleRooms = async (
 type Rooms = Awaited<ReturnType<typeof assembleRooms>>;
 
 /** What clients read: history, the small things beside it, and sync over all of it. */
-const assembleReading = async (ground: Ground, { access, filters, remainingKeys }: Users, { graph }: Rooms, erasedUsers: ErasedUsers) => {
+const assembleReading = async (
+  ground: Ground,
+  { access, filters, remainingKeys }: Users,
+  { graph }: Rooms,
+  { access: peer }: Peers,
+  erasedUsers: ErasedUsers,
+) => {
   const { config, database, clock, random, strings, jobs } = ground;
   const accountData = createAccountData({ database, strings });
   const { ignoredUsers } = accountData;
@@ -242,6 +248,7 @@ const assembleReading = async (ground: Ground, { access, filters, remainingKeys 
   });
   const routes: Route[] = [
     ...history.routes,
+    ...createRoomPeers({ graph, strings, clock, history, erasedUsers, peer, serverName: config.server_name }).routes,
     ...typingRoutes({ access, typing }),
     ...accountDataRoutes({ access, accountData, graph, pushRulesOf: async (caller) => ({ global: await push.rules.rulesOf(caller) }) }),
     ...receiptRoutes({ access, receipts }),
@@ -285,7 +292,7 @@ const assemble = async (config: Config, host: Host, database: Database) => {
   const remote = createRemoteQueries(peers);
   const users = assembleUsers(ground, erasedUsers, remote);
   const rooms = await assembleRooms(ground, users, peers, { remote, signingKey: ownKeys[0] });
-  const reading = await assembleReading(ground, users, rooms, erasedUsers);
+  const reading = await assembleReading(ground, users, rooms, peers, erasedUsers);
   const followers = await startFollowers(ground, users, rooms);
   ground.backgroundUpdates.start();
   return {

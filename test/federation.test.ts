@@ -175,3 +175,27 @@ test('what is no answer of a homeserver is an error for the user, never a fault 
   assert.equal(await look('localhost:1'), 502);
   assert.equal(await look('no-such-host.invalid'), 502);
 });
+
+onEachEngine('a server that is not in a room reads nothing of it', async (start) => {
+  await using server = await startPeer({}, start);
+  await using peer = await startScriptedPeer();
+  const alice = await server.register('alice');
+  const { room_id: roomId } = ok(await alice.post<{ room_id: string }>('/createRoom', { preset: 'public_chat' }));
+  const { event_id: eventId } = ok(
+    await alice.put<{ event_id: string }>(`/rooms/${encodeURIComponent(roomId)}/send/m.room.message/1`, { msgtype: 'm.text', body: 'hi' }),
+  );
+  const [room, event] = [encodeURIComponent(roomId), encodeURIComponent(eventId)];
+  for (const path of [
+    `event/${event}`,
+    `state/${room}?event_id=${event}`,
+    `state_ids/${room}?event_id=${event}`,
+    `event_auth/${room}/${event}`,
+    `backfill/${room}?v=${event}&limit=10`,
+  ]) {
+    assertError(await peer.ask(server, 'GET', `/_matrix/federation/v1/${path}`), 403, 'M_FORBIDDEN');
+  }
+  const gap = { earliest_events: [], latest_events: [eventId], limit: 10 };
+  assertError(await peer.ask(server, 'POST', `/_matrix/federation/v1/get_missing_events/${room}`, { content: gap }), 403, 'M_FORBIDDEN');
+  assertError(await peer.ask(server, 'GET', `/_matrix/federation/v1/backfill/${room}?v=${event}`), 400, 'M_MISSING_PARAM');
+  assertError(await peer.ask(server, 'GET', `/_matrix/federation/v1/event/%24none`), 404, 'M_NOT_FOUND');
+});

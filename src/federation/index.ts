@@ -3,3 +3,4 @@ export type { RemoteQueries } from '#src/federation/queries.ts';
 export { queryRoutes } from '#src/federation/query-routes.ts';
 export { openPeers } from '#src/federation/service.ts';
 export type { Peers } from '#src/federation/service.ts';
+export { createRoomPeers } from '#src/federation/rooms/index.ts';

@@ -1,5 +1,5 @@
 import type { Config } from '#src/platform/config/index.ts';
-import { anyone, route, type Access, type PathSet, type Route } from '#src/platform/http/route.ts';
+import { anyone, route, type Access, type Route } from '#src/platform/http/route.ts';
 import { Type } from '#src/platform/schema.ts';
 import type { Profiles } from '#src/profiles/index.ts';
 import { forbidden, invalidParam, notFound, unknown } from '#src/protocol/errors.ts';
@@ -7,8 +7,7 @@ import { domainOf, isRoomAlias, isUserId } from '#src/protocol/identifiers.ts';
 import { type Directory, PublicRoomsList, publicRoomsQuery, PublicRoomsSearch, type PublicRooms } from '#src/rooms/directory/index.ts';
 import type { Peer } from '#src/federation/access.ts';
 import { federationDenied } from '#src/federation/faults.ts';
-
-const v1 = <Path extends string>(template: Path): PathSet<Path> => ({ template, paths: [`/_matrix/federation/v1${template}`] });
+import { federationPath } from '#src/federation/paths.ts';
 
 /** What other servers may ask about this one, its users and its rooms (server-server API, Queries and Public Room Directory). */
 export const queryRoutes = ({
@@ -35,13 +34,13 @@ export const queryRoutes = ({
   return [
     route({
       method: 'GET',
-      path: v1('/version'),
+      path: federationPath('v1', '/version'),
       access: anyone,
       handle: () => Promise.resolve({ server: { name: 'Myelin', version } }),
     }),
     route({
       method: 'GET',
-      path: v1('/query/profile'),
+      path: federationPath('v1', '/query/profile'),
       access: peer,
       query: Type.Object({ user_id: Type.String(), field: Type.Optional(Type.String()) }),
       handle: async ({ query: { user_id: userId, field } }) => {
@@ -53,7 +52,7 @@ export const queryRoutes = ({
     }),
     route({
       method: 'GET',
-      path: v1('/query/directory'),
+      path: federationPath('v1', '/query/directory'),
       access: peer,
       query: Type.Object({ room_alias: Type.String() }),
       handle: async ({ query: { room_alias: alias } }) => {
@@ -66,7 +65,7 @@ export const queryRoutes = ({
     }),
     route({
       method: 'GET',
-      path: v1('/publicRooms'),
+      path: federationPath('v1', '/publicRooms'),
       access: peer,
       query: PublicRoomsList,
       handle: async ({ caller, query }) => {
@@ -76,7 +75,7 @@ export const queryRoutes = ({
     }),
     route({
       method: 'POST',
-      path: v1('/publicRooms'),
+      path: federationPath('v1', '/publicRooms'),
       access: peer,
       body: PublicRoomsSearch,
       handle: async ({ caller, body }) => {

@@ -5,7 +5,7 @@ import type { Clock } from '#src/platform/clock.ts';
 import type { Strings } from '#src/platform/database/strings.ts';
 import type { Database, LeaseToken, Transaction } from '#src/platform/database/types.ts';
 import type { Random } from '#src/platform/random.ts';
-import { createAuthChains } from '#src/rooms/graph/auth-chains/index.ts';
+import { createAuthChains, readAuthChain } from '#src/rooms/graph/auth-chains/index.ts';
 import type { Committed } from '#src/rooms/graph/commit.ts';
 import type { Head, NewEvent, RoomDraft } from '#src/rooms/graph/draft.ts';
 import { createEvents, type Events } from '#src/rooms/graph/event-cache.ts';
@@ -78,6 +78,8 @@ export interface RoomGraph extends Receiver {
   currentState(room: RoomInfo, type: string, stateKey: string): Promise<RoomEvent | undefined>;
   /** Every state event of a state, or of one type of it. */
   stateEvents(room: RoomInfo, root: NodeId, type?: string): Promise<readonly RoomEvent[]>;
+  /** What authorises these events: their auth events, what those cite, and so on; not the events themselves. Costs the size of the answer. */
+  authChain(events: readonly RoomEvent[]): Promise<readonly RoomEvent[]>;
   /** Lets another slice write with every batch of events from now on. */
   takePart(participant: CommitParticipant): void;
   /** Removes state nodes that nothing reaches any more from the rooms that are due; answers how many. Rooms go on meanwhile. */
@@ -202,6 +204,7 @@ export const createRoomGraph = async (tools: RoomGraphTools): Promise<RoomGraph>
       const entries = await states.entries(room.num, root, type);
       return events.list(entries.map((entry) => entry.eventNum));
     },
+    authChain: async (of) => readAuthChain(database, events, of),
     collectState: async (signal) =>
       collectDueRooms({ database, clock, writtenRoots, fence, rooms: hotRooms.byNums, alone: writer.alone }, signal),
     takePart: (participant) => void participants.push(participant),

@@ -19,8 +19,8 @@ export interface StateEntry {
 export interface States {
   /** The event that holds (type, stateKey) in a state. */
   get(roomNum: number, root: NodeId, type: string, stateKey: string): Promise<number | undefined>;
-  /** All of a state, or one type of it. */
-  entries(roomNum: number, root: NodeId, type?: string): Promise<StateEntry[]>;
+  /** All of a state, or one type of it, or of the members those of one server. */
+  entries(roomNum: number, root: NodeId, type?: string, server?: string): Promise<StateEntry[]>;
   /** Where two states of a room differ. Costs the difference. */
   diff(roomNum: number, before: NodeId, after: NodeId): Promise<readonly StateDifference[]>;
   /** The tree's key for a type and state key; undefined when one of them was never seen, so no state holds it. */
@@ -114,10 +114,11 @@ export const createStates = (
       const key = await keyOf(type, stateKey);
       return key && get(nodesOf(roomNum), root, key);
     },
-    entries: async (roomNum, root, type) => {
+    entries: async (roomNum, root, type, server) => {
       const typeNum = type === undefined ? undefined : await strings.numOf(type);
-      if (type !== undefined && typeNum === undefined) return [];
-      const range: KeyRange = typeNum === undefined ? {} : { type: typeNum };
+      const serverNum = server === undefined ? undefined : await strings.numOf(server);
+      if ((type !== undefined && typeNum === undefined) || (server !== undefined && serverNum === undefined)) return [];
+      const range: KeyRange = { ...(typeNum !== undefined && { type: typeNum }), ...(serverNum !== undefined && { server: serverNum }) };
       const lines: StateEntry[] = [];
       for await (const part of entriesInParts(nodesOf(roomNum), root, range))
         for (const { key, event } of part) lines.push({ typeNum: key.type, stateKeyNum: key.stateKey, eventNum: event });

@@ -1,7 +1,7 @@
 import { badJson, forbidden, invalidParam, unknown } from '#src/protocol/errors.ts';
 import type { JsonObject, JsonValue } from '#src/protocol/json.ts';
 import { isJsonObject } from '#src/protocol/json.ts';
-import { aclAllows } from '#src/rooms/messaging/server-acl.ts';
+import { aclAllows } from '#src/protocol/server-acl.ts';
 
 /** Where an event is to be sent, as far as its content's checks want to know. */
 export interface ContentPlace {

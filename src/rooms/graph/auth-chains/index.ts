@@ -1,8 +1,11 @@
+import { authEventIds } from '#src/protocol/events.ts';
 import { entryCache } from '#src/platform/cache/index.ts';
 import type { Database } from '#src/platform/database/types.ts';
 import type { AuthGraph } from '#src/rooms/graph/auth-chains/difference.ts';
 import { computeGenerations } from '#src/rooms/graph/auth-chains/generations.ts';
 import { authNumsOf, citingNums, generationsOf } from '#src/rooms/graph/auth-chains/store.ts';
+import type { Events } from '#src/rooms/graph/event-cache.ts';
+import type { RoomEvent } from '#src/rooms/graph/events.ts';
 import type { Pending } from '#src/rooms/graph/view.ts';
 
 /** The rooms' auth events as graphs, with the index that tells how far events are from the beginning. */
@@ -62,4 +65,27 @@ export const createAuthChains = (database: Pick<Database, 'read'>): AuthChains =
       for (const [num, generation] of generations) cache.set(num, generation);
     },
   };
+};
+
+/** Events of a chain are read so many at a time. */
+const SLICE = 500;
+
+/** The auth events of events, of those, and so on, without the events themselves unless others of them cite them; those that are not here are left out. */
+export const readAuthChain = async (
+  database: Pick<Database, 'read'>,
+  events: Pick<Events, 'byIds' | 'list'>,
+  of: readonly RoomEvent[],
+): Promise<readonly RoomEvent[]> => {
+  const first = await events.byIds([...new Set(of.flatMap((event) => authEventIds(event.pdu)))]);
+  const found = new Set([...first.values()].map((event) => event.num));
+  for (let ahead = [...found]; ahead.length > 0;) {
+    const slice = ahead.splice(0, SLICE);
+    const cited = await database.read('auth chain', async (reader) => authNumsOf(reader, slice));
+    for (const num of [...cited.values()].flat()) {
+      if (found.has(num)) continue;
+      found.add(num);
+      ahead.push(num);
+    }
+  }
+  return events.list([...found]);
 };
