@@ -197,7 +197,7 @@ const assembleRooms = async (
     ...membershipRoutes({ access, membership }),
     ...messagingRoutes({ access, messaging }),
   ];
-  return { graph, membership, routes };
+  return { graph, membership, directory, routes };
 };
 
 type Rooms = Awaited<ReturnType<typeof assembleRooms>>;
@@ -206,7 +206,7 @@ type Rooms = Awaited<ReturnType<typeof assembleRooms>>;
 const assembleReading = async (
   ground: Ground,
   { access, filters, remainingKeys }: Users,
-  { graph }: Rooms,
+  { graph, directory }: Rooms,
   { access: peer }: Peers,
   erasedUsers: ErasedUsers,
 ) => {
@@ -237,6 +237,7 @@ const assembleReading = async (
     filters,
     ignoredUsers,
     config,
+    published: directory.published,
     ports: {
       sources: [typing.source, accountData.source, receipts.source, push.source],
       unreadCounts: push.unreadCounts,

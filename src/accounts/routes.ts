@@ -4,7 +4,7 @@ import { SINCE_V1, UNSTABLE_TOO, anyone, Answer, at, client, route } from '#src/
 import type { IncomingRequest, Route } from '#src/platform/http/route.ts';
 import { optionalAccessToken } from '#src/platform/http/access-token.ts';
 import type { RateLimiter } from '#src/platform/http/rate-limits.ts';
-import { MatrixError, missingToken, unknown, unknownToken } from '#src/protocol/errors.ts';
+import { forbidden, MatrixError, missingToken, unknown, unknownToken } from '#src/protocol/errors.ts';
 import type { AccountAccess } from '#src/accounts/access.ts';
 import type { Login } from '#src/accounts/login.ts';
 import type { ChangePassword } from '#src/accounts/password-change.ts';
@@ -89,7 +89,7 @@ const registrationRoutes = ({ noteLogin, registration, registrationTokens, share
   }),
   route({
     method: 'GET',
-    path: client('/register/m.login.registration_token/validity', ['v1']),
+    path: client('/register/m.login.registration_token/validity', ['v1', 'unstable']),
     access: anyone,
     limit: limiters.tokenValidity.byAddress,
     query: Type.Object({ token: Type.String() }),
@@ -147,6 +147,14 @@ const loginRoutes = ({ login, noteLogin, clientWellKnown, refresh, config }: Rou
         }),
       ]),
 ];
+
+/** How sessions were renewed before the specification had a way for it; clients that still ask are told. */
+const tokenRefreshRoute = route({
+  method: 'POST',
+  path: client('/tokenrefresh', UNSTABLE_TOO),
+  access: anyone,
+  handle: () => Promise.reject(forbidden('tokenrefresh is no longer supported.')),
+});
 
 const sessionRoutes = ({ access, sessions, changePassword, config }: RouteDependencies): Route[] => [
   route({
@@ -209,4 +217,5 @@ export const identityRoutes = (dependencies: RouteDependencies): Route[] => [
   ...registrationRoutes(dependencies),
   ...loginRoutes(dependencies),
   ...sessionRoutes(dependencies),
+  tokenRefreshRoute,
 ];

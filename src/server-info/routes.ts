@@ -1,7 +1,7 @@
 import type { AccountAccess } from '#src/accounts/index.ts';
 import type { Clock } from '#src/platform/clock.ts';
 import type { Config } from '#src/platform/config/index.ts';
-import { SINCE_V1, UNSTABLE_TOO, anyone, Answer, at, client, route } from '#src/platform/http/route.ts';
+import { SINCE_V1, UNSTABLE_TOO, anyone, Answer, at, client, html, redirect, route } from '#src/platform/http/route.ts';
 import type { Route } from '#src/platform/http/route.ts';
 import { notFound } from '#src/protocol/errors.ts';
 import { ROOM_VERSIONS } from '#src/protocol/room-versions.ts';
@@ -105,8 +105,11 @@ const wellKnownRoutes = ({ config }: ServerInfoDependencies): Route[] => [
 ];
 
 const pageRoutes = ({ config, serverVersion }: ServerInfoDependencies): Route[] => {
-  const page = welcomePage(config.server_name);
+  const page = html(welcomePage(config.server_name), 200, {
+    'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+  });
   return [
+    ...[STATIC, `${STATIC}index.html`].map((path) => route({ method: 'GET', path: at(path), access: anyone, handle: async () => page })),
     route({
       method: 'GET',
       path: at('/'),
@@ -115,13 +118,9 @@ const pageRoutes = ({ config, serverVersion }: ServerInfoDependencies): Route[] 
     }),
     route({
       method: 'GET',
-      path: at(STATIC),
+      path: at(STATIC.slice(0, -1)),
       access: anyone,
-      handle: async () =>
-        new Answer(200, page, {
-          'content-type': 'text/html; charset=utf-8',
-          'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
-        }),
+      handle: async () => redirect(STATIC),
     }),
     route({
       method: 'GET',

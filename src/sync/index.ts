@@ -6,12 +6,15 @@ import type { Database } from '#src/platform/database/types.ts';
 import type { Route } from '#src/platform/http/route.ts';
 import { createNotifier } from '#src/platform/streams/wait.ts';
 import type { RoomGraph } from '#src/rooms/graph/index.ts';
-import type { IgnoredUsers, Presenter, ReplacedState, Visibility } from '#src/rooms/history/index.ts';
+import type { IgnoredUsers, Presenter, ReadAccess, ReadHistory, ReplacedState, Visibility } from '#src/rooms/history/index.ts';
 import type { Config } from '#src/platform/config/index.ts';
 import { createAudience } from '#src/sync/engine/audience.ts';
 import { createEngine } from '#src/sync/engine/index.ts';
 import { preJoinState } from '#src/sync/engine/stripped.ts';
 import type { SyncPorts } from '#src/sync/ports.ts';
+import { createEventStream } from '#src/sync/v1/event-stream.ts';
+import { firstVersionRoutes } from '#src/sync/v1/routes.ts';
+import { createSnapshots } from '#src/sync/v1/snapshots.ts';
 import { createAnswers } from '#src/sync/v3/answer.ts';
 import { createResponseCache } from '#src/sync/v3/response-cache.ts';
 import { syncRoutes } from '#src/sync/v3/routes.ts';
@@ -48,12 +51,20 @@ export interface SyncTools {
   readonly strings: Strings;
   readonly clock: Clock;
   readonly graph: RoomGraph;
-  readonly history: { readonly visibility: Visibility; readonly presenter: Presenter; readonly replacedState: ReplacedState };
-  readonly access: Pick<AccountAccess, 'guest'>;
+  readonly history: {
+    readonly visibility: Visibility;
+    readonly presenter: Presenter;
+    readonly replacedState: ReplacedState;
+    readonly access: ReadAccess;
+    readonly reading: ReadHistory;
+  };
+  readonly access: Pick<AccountAccess, 'guest' | 'user'>;
   readonly filters: Pick<Filters, 'get' | 'parse'>;
   readonly ignoredUsers: IgnoredUsers;
   readonly config: Pick<Config, 'exclude_rooms_from_sync' | 'caches' | 'room_prejoin_state' | 'room_invite_state_types'>;
   readonly ports: SyncPorts;
+  /** Those of some rooms that are on the server's list. */
+  readonly published: (roomNums: readonly number[]) => Promise<ReadonlySet<number>>;
 }
 
 /** What clients poll: the reading of all streams for one user, and its presentations. */
@@ -79,5 +90,14 @@ export const createSync = async (tools: SyncTools): Promise<Sync> => {
     cache: createResponseCache(clock, config.caches.sync_response_cache_duration),
     answer: createAnswers({ engine, presenter: history.presenter, ports }),
   });
-  return { routes: syncRoutes({ access, filters, service, seen: ports.seen }), close: audience.stop };
+  const { presenter, visibility } = history;
+  const eventStream = createEventStream({ clock, notifier, audience, engine, graph, visibility, presenter, filters, ports });
+  const snapshots = createSnapshots({ ...tools, audience, engine, presenter });
+  return {
+    routes: [
+      ...syncRoutes({ access, filters, service, seen: ports.seen }),
+      ...firstVersionRoutes({ access, eventStream, snapshots, seen: ports.seen }),
+    ],
+    close: audience.stop,
+  };
 };

@@ -69,9 +69,12 @@ const ADDED_BY_SYNAPSE: readonly { readonly isIn: (object: Fields) => boolean; r
   { isIn: (object) => 'override' in object && 'underride' in object, names: ['postcontent'] },
 ];
 
+/** Presence is not there yet; and when somebody is seen depends on the time. */
+const isPresence = (value: unknown): boolean => typeof value === 'object' && value !== null && (value as Fields)['type'] === 'm.presence';
+
 const withoutAdded = (value: unknown): unknown => {
   if (typeof value !== 'object' || value === null) return value;
-  if (Array.isArray(value)) return value.map(withoutAdded);
+  if (Array.isArray(value)) return value.filter((each) => !isPresence(each)).map(withoutAdded);
   const object = value as Fields;
   const added = new Set(ADDED_BY_SYNAPSE.filter(({ isIn }) => isIn(object)).flatMap(({ names }) => names));
   return Object.fromEntries(

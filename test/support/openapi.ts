@@ -32,6 +32,14 @@ const NULLS: readonly { readonly template: string; readonly at: RegExp }[] = [
   { template: '/_matrix/client/v3/rooms/{roomId}/joined_members', at: /^\/joined\/[^/]+\/(?:display_name|avatar_url)$/ },
 ];
 
+/** The event stream has typing, receipts, presence and account data among the rooms' events, as the specification's first version said; now it describes only those. */
+const EVENT_STREAM = '/_matrix/client/v3/events';
+
+const eventsAlone = (body: unknown): unknown => {
+  const { chunk, ...rest } = body as { readonly chunk?: readonly object[] };
+  return { ...rest, chunk: chunk?.filter((event) => 'event_id' in event || !('type' in event && 'content' in event)) };
+};
+
 const METHODS: ReadonlySet<string> = new Set(['get', 'put', 'post', 'delete']);
 
 const escapePointer = (part: string): string => part.replaceAll('~', '~0').replaceAll('/', '~1');
@@ -117,7 +125,8 @@ const createSpecification = () => {
       if (!validate) {
         return operation.responses[String(status)] ? [] : [`${operation.template} does not know the status ${String(status)}`];
       }
-      if (validate(body)) return [];
+      const described = operation?.template === EVENT_STREAM && status === 200 ? eventsAlone(body) : body;
+      if (validate(described)) return [];
       const isKnown = ({ instancePath, data }: ErrorObject): boolean =>
         data === null && NULLS.some(({ template, at }) => template === operation?.template && at.test(instancePath));
       return (validate.errors ?? [])

@@ -87,6 +87,7 @@ export const openRoomsWorld = async (
     ignoredUsers,
     config: testConfig({ caches: { sync_response_cache_duration: 0 } }),
     ports: { sources: [], ...portsOf(graph) },
+    published: async () => new Set(),
   });
   const routes: readonly Route[] = [...history.routes, ...sync.routes];
 

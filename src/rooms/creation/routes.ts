@@ -1,6 +1,6 @@
 import { Type } from '#src/platform/schema.ts';
 import type { AccountAccess } from '#src/accounts/index.ts';
-import { client, route } from '#src/platform/http/route.ts';
+import { client, route, SINCE_V1 } from '#src/platform/http/route.ts';
 import type { Route } from '#src/platform/http/route.ts';
 import type { RoomRequest } from '#src/rooms/creation/plan.ts';
 import type { Creation } from '#src/rooms/creation/service.ts';
@@ -24,14 +24,21 @@ const CreateRoomBody = Type.Object({
   power_level_content_override: Type.Optional(AnyObject),
 });
 
-/** `POST /createRoom`. */
+/** `POST /createRoom`, and its old form by PUT that makes one room for one transaction id. */
 export const creationRoutes = ({ access, creation }: { access: AccountAccess; creation: Creation }): Route[] => [
   route({
     method: 'POST',
-    path: client('/createRoom', ['v3', 'r0', 'api/v1', 'unstable']),
+    path: client('/createRoom', SINCE_V1),
     access: access.user,
     body: CreateRoomBody,
     // The schema says all that `RoomRequest` does but that unknown values are JSON, which they are by being parsed from it.
     handle: async ({ caller, body }) => ({ room_id: await creation.createRoom(caller, body as RoomRequest) }),
+  }),
+  route({
+    method: 'PUT',
+    path: client('/createRoom/:txnId', SINCE_V1),
+    access: access.user,
+    body: CreateRoomBody,
+    handle: async ({ caller, params, body }) => ({ room_id: await creation.createRoomOnce(caller, params.txnId, body as RoomRequest) }),
   }),
 ];

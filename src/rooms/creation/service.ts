@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import type { Requester } from '#src/accounts/index.ts';
 import type { Clock } from '#src/platform/clock.ts';
 import type { Config } from '#src/platform/config/index.ts';
@@ -28,7 +29,12 @@ export interface CreationDependencies {
 export interface Creation {
   /** Makes a room with all that the request wants, or nothing at all; answers its id. */
   createRoom(requester: Requester, request: RoomRequest): Promise<string>;
+  /** The same, once for a transaction id of the requester's device: it is remembered for half an hour, or until a restart, as in Synapse. */
+  createRoomOnce(requester: Requester, txnId: string, request: RoomRequest): Promise<string>;
 }
+
+const MAX_REMEMBERED = 10_000;
+const REMEMBERED_MS = 30 * 60 * 1000;
 
 /** Making rooms (client-server API, "Creation"). */
 export const createCreation = (dependencies: CreationDependencies): Creation => {
@@ -101,31 +107,49 @@ export const createCreation = (dependencies: CreationDependencies): Creation => 
     await draft.append({ sender, type, stateKey, content });
   };
 
+  const createRoom: Creation['createRoom'] = async (requester, request) => {
+    const { userId } = requester;
+    takeLimits(userId);
+    checkInvites(request);
+    const invitees = request.invite ?? [];
+    if (invitees.length > 0 && !membership.allowsInvites(userId, invitees.length)) {
+      throw unknown('Cannot invite so many users at once');
+    }
+    const plan = await planFor(requester, request);
+    const content = createContent(plan);
+    const events = initialEvents(plan);
+    checkCreators(plan.version, userId, content, request, events);
+    const join: MemberChange = { target: userId, action: 'join' };
+    const inviteContent = request.is_direct === true ? { is_direct: true } : {};
+    const invites = invitees.map((target): MemberChange => ({ target, action: 'invite', content: inviteContent }));
+    const profiles = await membership.profilesFor([join, ...invites]);
+    const create = { sender: userId, type: 'm.room.create', stateKey: '', content, originServerTs: creationTs() };
+    const { room } = await graph.createRoom(plan.version.id, create, async (draft) => {
+      list(draft, requester, plan);
+      await membership.changeIn(draft, requester, join, profiles);
+      for (const event of events) await append(draft, userId, event, plan.alias);
+      for (const invite of invites) await membership.changeIn(draft, requester, invite, profiles);
+    });
+    return room.roomId;
+  };
+
+  const made = new LRUCache<string, Promise<string>>({
+    max: MAX_REMEMBERED,
+    ttl: REMEMBERED_MS,
+    ttlResolution: 0,
+    perf: { now: () => clock.monotonic() },
+  });
+
   return {
-    createRoom: async (requester, request) => {
-      const { userId } = requester;
-      takeLimits(userId);
-      checkInvites(request);
-      const invitees = request.invite ?? [];
-      if (invitees.length > 0 && !membership.allowsInvites(userId, invitees.length)) {
-        throw unknown('Cannot invite so many users at once');
-      }
-      const plan = await planFor(requester, request);
-      const content = createContent(plan);
-      const events = initialEvents(plan);
-      checkCreators(plan.version, userId, content, request, events);
-      const join: MemberChange = { target: userId, action: 'join' };
-      const inviteContent = request.is_direct === true ? { is_direct: true } : {};
-      const invites = invitees.map((target): MemberChange => ({ target, action: 'invite', content: inviteContent }));
-      const profiles = await membership.profilesFor([join, ...invites]);
-      const create = { sender: userId, type: 'm.room.create', stateKey: '', content, originServerTs: creationTs() };
-      const { room } = await graph.createRoom(plan.version.id, create, async (draft) => {
-        list(draft, requester, plan);
-        await membership.changeIn(draft, requester, join, profiles);
-        for (const event of events) await append(draft, userId, event, plan.alias);
-        for (const invite of invites) await membership.changeIn(draft, requester, invite, profiles);
-      });
-      return room.roomId;
+    createRoom,
+    createRoomOnce: async (requester, txnId, request) => {
+      const key = JSON.stringify([requester.userNum, requester.deviceId ?? requester.sessionNum, txnId]);
+      const known = made.get(key);
+      if (known !== undefined) return known;
+      const making = createRoom(requester, request);
+      made.set(key, making);
+      making.catch(() => made.delete(key));
+      return making;
     },
   };
 };

@@ -13,6 +13,7 @@ import {
   insertAlias,
   insertPublished,
   isPublished,
+  publishedAmong,
   readAlias,
   readAliasesOf,
 } from '#src/rooms/directory/store.ts';
@@ -40,6 +41,8 @@ export interface Directory {
   /** A room's aliases on this server, for its members and, where its history is world-readable, for everybody. */
   aliasesFor(requester: Requester, roomId: string): Promise<string[]>;
   visibility(roomId: string): Promise<Visibility>;
+  /** Those of some rooms that are on the list. */
+  published(roomNums: readonly number[]): Promise<ReadonlySet<number>>;
   setVisibility(requester: Requester, roomId: string, visibility: Visibility): Promise<void>;
 }
 
@@ -167,6 +170,7 @@ export const createDirectory = ({ graph, database, config }: DirectoryDependenci
       if (room === undefined) throw notFound('Unknown room');
       return (await database.read('published room', (reader) => isPublished(reader, room.num))) ? 'public' : 'private';
     },
+    published: (roomNums) => database.read('published rooms', (reader) => publishedAmong(reader, roomNums)),
     setVisibility: async (requester, roomId, visibility) => {
       const room = await graph.room(roomId);
       if (room === undefined) throw notFound('Unknown room');

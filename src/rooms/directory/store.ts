@@ -30,6 +30,12 @@ export const deleteAlias = async (tx: Transaction, alias: string): Promise<void>
 export const isPublished = async (reader: Reader, roomNum: number): Promise<boolean> =>
   (await reader.one(sql`SELECT room_num FROM published_rooms WHERE room_num = ${roomNum}`)) !== undefined;
 
+/** Those of some rooms that are on the list. */
+export const publishedAmong = async (reader: Reader, roomNums: readonly number[]): Promise<ReadonlySet<number>> => {
+  const rows = await reader.all<{ room_num: number }>(sql`SELECT room_num FROM published_rooms WHERE room_num ${sql.in(roomNums)}`);
+  return new Set(rows.map((row) => row.room_num));
+};
+
 export const insertPublished = async (tx: Transaction, roomNum: number): Promise<void> => {
   await tx.run(sql`INSERT INTO published_rooms (room_num) VALUES (${roomNum}) ON CONFLICT DO NOTHING`);
 };

@@ -4,19 +4,23 @@ import type { Route } from '#src/platform/http/route.ts';
 import type { RoomGraph } from '#src/rooms/graph/index.ts';
 import { createReadAccess, type ReadAccess } from '#src/rooms/history/access.ts';
 import type { ParseFilter } from '#src/rooms/history/filter.ts';
-import { createPagination } from '#src/rooms/history/pagination.ts';
+import { createPagination, type Pagination } from '#src/rooms/history/pagination.ts';
 import { createPresenter, type Presenter, type TransactionIdOf } from '#src/rooms/history/presenter.ts';
 import { createReplacedState, type ReplacedState } from '#src/rooms/history/replaced-state.ts';
 import { historyRoutes } from '#src/rooms/history/routes.ts';
-import { createStateReader } from '#src/rooms/history/state-reader.ts';
+import { createStateReader, type StateReader } from '#src/rooms/history/state-reader.ts';
 import { createVisibility, type IgnoredUsers, type Visibility } from '#src/rooms/history/visibility.ts';
 
 export { shownPdu } from '#src/rooms/history/client-event.ts';
 export type { EventFormat } from '#src/rooms/history/client-event.ts';
+export type { ReadAccess, Reading } from '#src/rooms/history/access.ts';
 export type { EventFilter, ParseFilter } from '#src/rooms/history/filter.ts';
 export type { Presenter, RoomReader, Shown, TransactionIdOf } from '#src/rooms/history/presenter.ts';
 export type { ReplacedState } from '#src/rooms/history/replaced-state.ts';
 export type { IgnoredUsers, Visibility } from '#src/rooms/history/visibility.ts';
+
+/** A room's events and its state for those who may read them, as JSON texts. */
+export type ReadHistory = Pick<Pagination, 'messages'> & Pick<StateReader, 'state'>;
 
 /** Reading what happened in rooms: what a reader may see, and how it is written. */
 export interface History {
@@ -24,6 +28,7 @@ export interface History {
   readonly presenter: Presenter;
   readonly replacedState: ReplacedState;
   readonly access: ReadAccess;
+  readonly reading: ReadHistory;
   readonly routes: readonly Route[];
 }
 
@@ -49,6 +54,7 @@ export const createHistory = ({ graph, clock, access, transactionIdOf, ignoredUs
     presenter,
     replacedState,
     access: readAccess,
+    reading: { messages: pagination.messages, state: stateReader.state },
     routes: historyRoutes({ access, pagination, stateReader, parseFilter }),
   };
 };

@@ -1,6 +1,7 @@
 import { forbidden, notFound } from '#src/protocol/errors.ts';
 import type { HistoryPoint, RoomEvent, RoomGraph, RoomInfo } from '#src/rooms/graph/index.ts';
 import type { ReadAccess, Reading } from '#src/rooms/history/access.ts';
+import type { EventFormat } from '#src/rooms/history/client-event.ts';
 import { type EventFilter, passes } from '#src/rooms/history/filter.ts';
 import type { Presenter, RoomReader, Shown } from '#src/rooms/history/presenter.ts';
 import type { StateReader } from '#src/rooms/history/state-reader.ts';
@@ -18,6 +19,7 @@ export interface PageRequest {
   readonly direction: Direction;
   readonly limit: number;
   readonly filter: EventFilter | undefined;
+  readonly format?: EventFormat;
 }
 
 /** Events are JSON texts. */
@@ -43,12 +45,14 @@ export interface Pagination {
   messages(reader: RoomReader, roomId: string, request: PageRequest): Promise<Page>;
   /** Throws `notFound` for an event that is not in the room, `forbidden` for one that the reader may not see. */
   context(reader: RoomReader, roomId: string, eventId: string, limit: number, filter: EventFilter | undefined): Promise<Context>;
+  /** One event of whatever room. Throws `notFound` when it is not there for the reader. */
+  eventAnywhere(reader: RoomReader, eventId: string): Promise<string>;
   /** One event. Throws `notFound` when it is not there for the reader. */
   event(reader: RoomReader, roomId: string, eventId: string): Promise<string>;
 }
 
 export interface PaginationTools {
-  readonly graph: Pick<RoomGraph, 'events' | 'timeline' | 'head'>;
+  readonly graph: Pick<RoomGraph, 'events' | 'timeline' | 'head' | 'rooms'>;
   readonly access: ReadAccess;
   readonly visibility: Visibility;
   readonly presenter: Presenter;
@@ -145,7 +149,8 @@ export const createPagination = ({ graph, access, visibility, presenter, stateRe
     if (request.limit === 0) return { start: startText, end: startText, chunk: [], state: [] };
     const until = request.to === undefined ? undefined : await pointOf(reading.room, request.to);
     const { shown, end } = await collect(reader, reading.room, start, until, request);
-    const chunk = await presenter.present(shown, reader, WITH_ROOM_ID);
+    const { format = 'client' } = request;
+    const chunk = await presenter.present(shown, reader, { ...WITH_ROOM_ID, format });
     const first = shown[0]?.event;
     const isLazy = request.filter?.lazyLoadMembers === true && first?.stateRoot !== undefined;
     const state = isLazy
@@ -186,20 +191,27 @@ export const createPagination = ({ graph, access, visibility, presenter, stateRe
     };
   };
 
+  const eventIn: Pagination['event'] = async (reader, roomId, eventId) => {
+    const missing = notFound('Event not found.');
+    const { room } = await access.reading(reader, roomId).catch(() => {
+      throw missing;
+    });
+    const event = await graph.events.byId(eventId);
+    if (event?.roomNum !== room.num) throw missing;
+    const shown = await visibility.visible(reader, room, [event]);
+    const [text] = await presenter.present(shown, reader, WITH_ROOM_ID);
+    if (text === undefined) throw missing;
+    return text;
+  };
+
   return {
     messages,
     context,
-    event: async (reader, roomId, eventId) => {
-      const missing = notFound('Event not found.');
-      const { room } = await access.reading(reader, roomId).catch(() => {
-        throw missing;
-      });
+    event: eventIn,
+    eventAnywhere: async (reader, eventId) => {
       const event = await graph.events.byId(eventId);
-      if (event?.roomNum !== room.num) throw missing;
-      const shown = await visibility.visible(reader, room, [event]);
-      const [text] = await presenter.present(shown, reader, WITH_ROOM_ID);
-      if (text === undefined) throw missing;
-      return text;
+      const room = event && (await graph.rooms([event.roomNum])).get(event.roomNum);
+      return eventIn(reader, room?.roomId ?? '', eventId);
     },
   };
 };

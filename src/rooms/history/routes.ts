@@ -75,6 +75,12 @@ const pageRoutes = ({ access, pagination, parseFilter }: HistoryRouteTools): Rou
     access: access.guest,
     handle: async ({ caller, params }) => new RawJson(await pagination.event(caller, params.roomId, params.eventId)),
   }),
+  route({
+    method: 'GET',
+    path: client('/events/:eventId', SINCE_V1),
+    access: access.user,
+    handle: async ({ caller, params }) => new RawJson(await pagination.eventAnywhere(caller, params.eventId)),
+  }),
 ];
 
 /** The state key may be missing, and the slash before it too. */

@@ -23,6 +23,16 @@ export const messagingRoutes = ({ access, messaging }: { access: AccountAccess; 
     },
   }),
   route({
+    method: 'POST',
+    path: client('/rooms/:roomId/send/:eventType', SINCE_V1),
+    access: access.guest,
+    body: Content,
+    handle: async ({ caller, params, body }) => {
+      const event = await messaging.send(caller, params.roomId, params.eventType, undefined, contentOf(body));
+      return { event_id: event.eventId };
+    },
+  }),
+  route({
     method: 'PUT',
     path: client('/rooms/:roomId/state/:eventType', SINCE_V1),
     access: access.guest,
@@ -49,6 +59,16 @@ export const messagingRoutes = ({ access, messaging }: { access: AccountAccess; 
     body: Content,
     handle: async ({ caller, params, body }) => {
       const event = await messaging.redact(caller, params.roomId, params.eventId, params.txnId, contentOf(body));
+      return { event_id: event.eventId };
+    },
+  }),
+  route({
+    method: 'POST',
+    path: client('/rooms/:roomId/redact/:eventId', SINCE_V1),
+    access: access.user,
+    body: Content,
+    handle: async ({ caller, params, body }) => {
+      const event = await messaging.redact(caller, params.roomId, params.eventId, undefined, contentOf(body));
       return { event_id: event.eventId };
     },
   }),

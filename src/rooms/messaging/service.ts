@@ -28,12 +28,12 @@ export interface MessagingDependencies {
 }
 
 export interface Messaging {
-  /** Sends a message event; a transaction id that was used before answers with the event that it made then. */
-  send(requester: Requester, roomId: string, type: string, txnId: string, content: JsonObject): Promise<RoomEvent>;
+  /** Sends a message event; a transaction id that was used before answers with the event that it made then. Without one every request is a new one. */
+  send(requester: Requester, roomId: string, type: string, txnId: string | undefined, content: JsonObject): Promise<RoomEvent>;
   /** Sets state; what is set already by the same user answers with the event that is there. */
   setState(requester: Requester, roomId: string, type: string, stateKey: string, content: JsonObject): Promise<RoomEvent>;
   /** Sends a redaction of an event; transaction ids as for `send`. */
-  redact(requester: Requester, roomId: string, targetId: string, txnId: string, content: JsonObject): Promise<RoomEvent>;
+  redact(requester: Requester, roomId: string, targetId: string, txnId: string | undefined, content: JsonObject): Promise<RoomEvent>;
 }
 
 /** Where a client's transaction ids count: its device; a session without one has a place of its own. */
@@ -70,13 +70,14 @@ export const createMessaging = (dependencies: MessagingDependencies): Messaging 
     return room;
   };
 
-  /** Runs a command once per transaction id. */
+  /** Runs a command, once per transaction id where there is one. */
   const once = (
     room: RoomInfo,
     requester: Requester,
-    txnId: string,
+    txnId: string | undefined,
     command: (draft: RoomDraft) => Promise<RoomEvent>,
   ): Promise<RoomEvent> => {
+    if (txnId === undefined) return graph.write(room, command);
     const key = transactionKey(requester, txnId);
     return graph.write(room, async (draft) => {
       const before = await draft.sent(key);

@@ -67,6 +67,9 @@ export interface AudienceTools {
   readonly notifier: Pick<Notifier, 'wake'>;
 }
 
+/** The key under which those wait who look into a room from outside. */
+export const peekingKey = (roomNum: number): string => `room ${String(roomNum)}`;
+
 /** The key under which a user's requests wait. */
 export const waitingKey = (userNum: number): string => String(userNum);
 
@@ -167,6 +170,7 @@ export const createAudience = ({ database, graph, clock, notifier }: AudienceToo
       for (const event of events) await take(event, woken);
       upTo = events.length < SLICE ? target : (events.at(-1)?.position ?? target);
       wakeUsers(woken);
+      notifier.wake(new Set(events.map(({ roomNum }) => peekingKey(roomNum))));
     }
   };
 
@@ -202,7 +206,10 @@ export const createAudience = ({ database, graph, clock, notifier }: AudienceToo
     },
     lastMembershipChange: (userNum) => listeners.get(userNum)?.lastChange,
     users: wakeUsers,
-    room: (roomNum) => wakeUsers(hearers.get(roomNum) ?? []),
+    room: (roomNum) => {
+      wakeUsers(hearers.get(roomNum) ?? []);
+      notifier.wake([peekingKey(roomNum)]);
+    },
     stop: unsubscribe,
   };
 };

@@ -1,6 +1,7 @@
 import type { RoomEvent, RoomGraph, RoomInfo } from '#src/rooms/graph/index.ts';
 import type { ReplacedState } from '#src/rooms/history/index.ts';
 import { withoutConflicts } from '#src/sync/engine/conflicts.ts';
+import { createForwards, type ForwardReading, type ForwardRequest } from '#src/sync/engine/forwards.ts';
 import { createKnownMembers } from '#src/sync/engine/known-members.ts';
 import { createPlanner, type EngineRequest, type OutsidePlan, type Plan, type PlanTools, type RoomPlan } from '#src/sync/engine/plan.ts';
 import { createRoots } from '#src/sync/engine/roots.ts';
@@ -9,6 +10,7 @@ import { createRoomStates, type StateWish } from '#src/sync/engine/states.ts';
 import { createSummaries, type RoomSummary, type SummaryTools } from '#src/sync/engine/summaries.ts';
 import { createTimelines, type RoomTimeline, type TimelineTools } from '#src/sync/engine/timelines.ts';
 
+export type { ForwardReading, ForwardRequest } from '#src/sync/engine/forwards.ts';
 export type { EngineRequest, OutsidePlan, RoomPlan } from '#src/sync/engine/plan.ts';
 export type { RoomTimeline } from '#src/sync/engine/timelines.ts';
 
@@ -37,6 +39,8 @@ export interface EngineReading extends Pick<Plan, 'upTo' | 'joined' | 'moves'> {
 
 export interface Engine {
   read(request: EngineRequest): Promise<EngineReading>;
+  /** The next events from a position on, oldest first and none left out. */
+  forwards(request: ForwardRequest): Promise<ForwardReading>;
   /** The state by which one who is not in the room may tell what it is, as it was at `event`, its sender's member event last. */
   stripped(room: RoomInfo, event: RoomEvent): Promise<readonly RoomEvent[]>;
 }
@@ -112,6 +116,7 @@ export const createEngine = async (tools: EngineTools): Promise<Engine> => {
       const { upTo, joined, moves, invited, knocked } = planned;
       return { upTo, joined, moves, invited, knocked, rooms };
     },
+    forwards: createForwards({ ...tools, plan }),
     stripped: createStripped(graph, tools.preJoinState),
   };
 };

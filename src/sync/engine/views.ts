@@ -32,6 +32,20 @@ export const newestOfRooms = async (
   return byRoom;
 };
 
+/** The numbers of the oldest events of all these rooms together with positions in (after, upTo], oldest first. */
+export const oldestOfRooms = async (
+  reader: Reader,
+  roomNums: readonly number[],
+  after: number,
+  upTo: number,
+  limit: number,
+): Promise<number[]> => {
+  const rows = await reader.all<{ event_num: number }>(sql`
+    SELECT event_num FROM events WHERE room_num ${sql.in(roomNums)} AND stream_position > ${after} AND stream_position <= ${upTo}
+    ORDER BY stream_position LIMIT ${limit}`);
+  return rows.map((row) => row.event_num);
+};
+
 /** Those of the rooms in which there are events with positions in (after, upTo]. */
 export const roomsWithEvents = async (reader: Reader, roomNums: readonly number[], after: number, upTo: number): Promise<Set<number>> => {
   const rows = await reader.all<{ room_num: number }>(sql`

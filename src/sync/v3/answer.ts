@@ -5,7 +5,7 @@ import type { Engine, EngineReading, NamedSummary, OutsidePlan, RoomView } from 
 import type { RoomCounts, SmallEvent, SyncPorts } from '#src/sync/ports.ts';
 import { formatToken, type SyncToken } from '#src/sync/token.ts';
 import { pickFields } from '#src/sync/v3/event-fields.ts';
-import { type Extras, placesNow, readExtras } from '#src/sync/v3/extras.ts';
+import { type Extras, placesNow, readExtras } from '#src/sync/extras.ts';
 import type { SyncRequest } from '#src/sync/v3/request.ts';
 
 /** An answer to `/sync` as JSON text. */

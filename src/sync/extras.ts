@@ -1,7 +1,7 @@
 import { allows, type RoomEventFilter } from '#src/filters/index.ts';
 import type { JsonObject } from '#src/protocol/json.ts';
 import type { RoomInfo } from '#src/rooms/graph/index.ts';
-import type { EngineReading } from '#src/sync/engine/index.ts';
+import type { EngineReading, RoomPlan } from '#src/sync/engine/index.ts';
 import type { SmallEvent, Span, SyncPorts, SyncStream } from '#src/sync/ports.ts';
 import type { Place, SyncToken, TokenPart } from '#src/sync/token.ts';
 import type { SyncRequest } from '#src/sync/v3/request.ts';
@@ -21,6 +21,9 @@ export interface Extras {
   /** Where the reader stands in each stream after this answer. */
   readonly places: Places;
 }
+
+/** Who asks, from where on and for what. */
+export type ExtrasRequest = Pick<SyncRequest, 'reader' | 'since' | 'filter' | 'fullState'>;
 
 const MAX_TO_DEVICE = 100;
 
@@ -59,7 +62,12 @@ const merge = (
 };
 
 /** Reads what the other streams add to an answer whose events are `reading`. */
-export const readExtras = async (ports: SyncPorts, request: SyncRequest, reading: EngineReading, placesBefore: Places): Promise<Extras> => {
+export const readExtras = async (
+  ports: SyncPorts,
+  request: ExtrasRequest,
+  reading: Pick<EngineReading, 'joined' | 'moves'> & { readonly rooms: readonly { readonly plan: RoomPlan }[] },
+  placesBefore: Places,
+): Promise<Extras> => {
   const { reader, since, filter, fullState } = request;
   const places = { ...placesBefore };
   const left = reading.rooms.filter(({ plan }) => plan.kind === 'leave').map(({ plan }) => plan.room);
@@ -119,8 +127,8 @@ export const readExtras = async (ports: SyncPorts, request: SyncRequest, reading
 /** A first sync tells nothing: the client has to ask for everybody's devices anyway. */
 const deviceListsOf = async (
   { deviceLists }: SyncPorts,
-  { reader, since }: SyncRequest,
-  { moves }: EngineReading,
+  { reader, since }: ExtrasRequest,
+  { moves }: Pick<EngineReading, 'moves'>,
   places: Places,
 ): Promise<Extras['deviceLists']> => {
   if (deviceLists === undefined || since === undefined) return { changed: [], left: [] };
