@@ -7,6 +7,7 @@ import type { Database } from '#src/platform/database/types.ts';
 import { systemRandom } from '#src/platform/random.ts';
 import { signingKeyFromSeed } from '#src/protocol/signatures.ts';
 import { createDoctor, type Finding } from '#src/doctor/index.ts';
+import { EVENT_TABLES, ROOM_TABLES } from '#src/doctor/room-tables.ts';
 import { createPush } from '#src/push/index.ts';
 import { createRoomGraph, type RoomEvent, type RoomGraph, type RoomInfo } from '#src/rooms/graph/index.ts';
 import { ALICE as ELSE, CARL, DANA, letIn, ME, openElsewhere, openGraph, OURS, state } from '#src/rooms/graph/testing/world.ts';
@@ -179,6 +180,19 @@ const DAMAGE: readonly (readonly [name: string, damage: (room: { num: number; la
     () => sql`UPDATE room_state_history SET current_root = '' WHERE stream_position > 3`,
     ['state-history'],
   ],
+  ['no changes of memberships', () => sql`DELETE FROM membership_changes`, ['membership-changes']],
+  [
+    'a wrong change of a membership',
+    () => sql`UPDATE membership_changes SET membership = 'ban' WHERE membership = 'join'`,
+    ['membership-changes'],
+  ],
+  [
+    'a change of a membership that was none',
+    ({ num, last }) =>
+      sql`INSERT INTO membership_changes (user_num, stream_position, room_num, event_num, membership)
+          SELECT user_num, stream_position + 1, ${num}, ${last}, 'leave' FROM membership_changes WHERE membership = 'ban'`,
+    ['membership-changes'],
+  ],
   ['a member for whom nothing is counted', () => sql`DELETE FROM push_members`, ['push-counts']],
   ['somebody for whom is counted in vain', () => sql`UPDATE push_members SET user_num = 99999`, ['push-counts']],
   ['a series that lost its place', () => sql`DELETE FROM push_series`, ['push-counts']],
@@ -193,6 +207,14 @@ const DAMAGE: readonly (readonly [name: string, damage: (room: { num: number; la
     () => sql`INSERT INTO room_heads (room_num, forward_extremities, current_root) VALUES (99999, '[]', '')`,
     ['orphans'],
   ],
+  ['a room to collect that is none', () => sql`INSERT INTO state_collections (room_num, due_ts) VALUES (99999, 1)`, ['orphans']],
+  [
+    'a change of a membership of no room',
+    () =>
+      sql`INSERT INTO membership_changes (user_num, stream_position, room_num, event_num, membership) VALUES (1, 99999, 99999, 1, 'join')`,
+    ['orphans'],
+  ],
+  ['a place in auth chains of no event', () => sql`INSERT INTO auth_generations (event_num, generation) VALUES (99999, 1)`, ['orphans']],
   ['numbers that were not given', () => sql`UPDATE stream_positions SET position = 1 WHERE stream = 'events'`, ['numbering']],
 ];
 
@@ -216,6 +238,8 @@ const derived = async (database: Database): Promise<unknown> => {
     sql`SELECT * FROM auth_generations ORDER BY event_num`,
     sql`SELECT * FROM memberships ORDER BY room_num, user_num`,
     sql`SELECT * FROM room_state_history ORDER BY room_num, stream_position`,
+    sql`SELECT * FROM membership_changes ORDER BY user_num, stream_position`,
+    sql`SELECT * FROM state_collections ORDER BY room_num`,
     sql`SELECT room_num, user_num, joined, class_num, name FROM push_members ORDER BY room_num, user_num`,
     sql`SELECT * FROM push_counts ORDER BY room_num, sender_num, thread_num, position`,
     sql`SELECT * FROM push_series ORDER BY room_num, sender_num, thread_num`,
@@ -284,4 +308,74 @@ withBothDatabases('doctor mends much at once', async (_t, open) => {
   const { left } = await mend(database);
   assert.deepEqual(left, []);
   assert.deepEqual(await derived(database), before);
+});
+
+/** A room with two ends whose states differ: whoever made the topic higher up has the word, and DANA is out by one of them. */
+const fork = async (open: Open): Promise<{ database: Database; graph: RoomGraph; room: RoomInfo; close: () => Promise<void> }> => {
+  const elsewhere = await openElsewhere();
+  const database = await open();
+  const graph = await openGraph(database, OURS);
+  await countIn(database, graph, OURS);
+  const started = await elsewhere.room('11');
+  const room = await letIn(graph, started);
+  const { room: there, join } = started;
+  const left = await elsewhere.add(there, [join], state(ELSE, 'm.room.topic', '', { topic: 'left' }));
+  const right = await elsewhere.add(there, [join], state(ELSE, 'm.room.member', DANA, { membership: 'ban' }));
+  const further = await elsewhere.add(there, [right], state(CARL, 'x.kind', 'a', { text: 'right' }));
+  for (const event of [left, right, further]) await graph.receive(room, event.json);
+  assert.equal((await graph.head(room)).extremities.length, 2);
+  return { database, graph, room, close: elsewhere.close };
+};
+
+const heads = (database: Database): Promise<object[]> =>
+  database.read('heads', (reader) => reader.all(sql`SELECT * FROM room_heads`)).then((rows) => rows.map((row) => ({ ...row })));
+
+withBothDatabases('doctor resolves the states of several ends anew', async (_t, open) => {
+  const { database, room, close } = await fork(open);
+  assert.deepEqual(await examine(open), []);
+  const before = [await derived(database), await heads(database)];
+  const damages: readonly (readonly [Sql, string])[] = [
+    [
+      sql`UPDATE room_heads SET current_root = (
+            SELECT state_root FROM events WHERE room_num = ${room.num} AND stream_position IS NOT NULL ORDER BY stream_position DESC LIMIT 1)`,
+      'current-state',
+    ],
+    [sql`DELETE FROM room_heads`, 'extremities'],
+    [sql`UPDATE room_heads SET forward_extremities = '[]'`, 'extremities'],
+  ];
+  for (const [damage, check] of damages) {
+    await database.write('damage', async (tx) => tx.run(damage));
+    assert.equal((await examine(open))[0]?.check, check);
+    assert.deepEqual((await mend(database)).left, []);
+    assert.deepEqual([await derived(database), await heads(database)], before);
+  }
+  await close();
+});
+
+withBothDatabases('a room whose old state was collected gives no finding', async (_t, open) => {
+  const { database, graph, room, close } = await fork(open);
+  await graph.write(room, async (draft) => draft.append({ sender: ME, type: 'm.room.message', content: { body: 'all together' } }));
+  await database.write('due', async (tx) => tx.run(sql`UPDATE state_collections SET due_ts = 1`));
+  assert.ok((await graph.collectState(new AbortController().signal)) > 0);
+  assert.deepEqual(await examine(open), []);
+  await close();
+});
+
+withBothDatabases('every table with something of rooms or events is looked at for what was left behind', async (_t, open) => {
+  const database = await open();
+  const columnsOf = (column: string): Promise<{ name: string }[]> =>
+    database.read('tables', (reader) =>
+      reader.all(
+        database.engine === 'sqlite'
+          ? sql`SELECT m.name AS name FROM sqlite_schema m JOIN pragma_table_info(m.name) c ON c.name = ${column} WHERE m.type = 'table'`
+          : sql`SELECT table_name AS name FROM information_schema.columns WHERE table_schema = current_schema() AND column_name = ${column}`,
+      ),
+    );
+  const ofRooms = (await columnsOf('room_num')).map(({ name }) => name).filter((name) => name !== 'rooms');
+  assert.deepEqual(Object.keys(ROOM_TABLES).toSorted(), ofRooms.toSorted());
+  const ofEvents = (await columnsOf('event_num')).map(({ name }) => name).filter((name) => !ofRooms.includes(name));
+  assert.deepEqual(
+    ofEvents.filter((name) => EVENT_TABLES[name] === undefined),
+    [],
+  );
 });

@@ -4,9 +4,10 @@ import { createStrings } from '#src/platform/database/strings.ts';
 import { createStates } from '#src/rooms/graph/index.ts';
 import type { OwnServer } from '#src/doctor/event-check.ts';
 import { type Finding, type Report, repairBy } from '#src/doctor/finding.ts';
-import { DELETE_ROWS, raiseNumbering } from '#src/doctor/repairs.ts';
+import { raiseNumbering } from '#src/doctor/repairs.ts';
 import { checkRoom } from '#src/doctor/room-check.ts';
-import { hasRoom, numbering, ROOM_TABLES, roomById, roomsAfter } from '#src/doctor/views.ts';
+import { EVENT_TABLES, ROOM_TABLES } from '#src/doctor/room-tables.ts';
+import { numbering, roomById, roomsAfter } from '#src/doctor/views.ts';
 
 export type { OwnServer } from '#src/doctor/event-check.ts';
 export type { Finding, Repair } from '#src/doctor/finding.ts';
@@ -37,25 +38,29 @@ export interface Doctor {
 
 const ROOMS_PAGE = 100;
 
-/** Rows of rooms that do not exist. */
+/** Rows of rooms and of events that do not exist. */
 const checkOrphans = async (database: ReadOnlyDatabase, report: Report): Promise<void> => {
-  for (const [table, next] of Object.entries(ROOM_TABLES)) {
-    for (let after = 0; ;) {
-      const { num, known } = await database.read('rooms of table', async (reader) => {
-        const found = (await reader.one<{ room_num: number | null }>(next(after)))?.room_num ?? undefined;
-        return { num: found, known: found === undefined || (await hasRoom(reader, found)) };
-      });
-      if (num === undefined) break;
-      if (!known)
+  for (const [table, { lost, deleteRows }] of Object.entries(ROOM_TABLES)) {
+    for (let after: number | undefined = 0; after !== undefined;) {
+      const from: number = after;
+      const nums = await database.read('rooms of table', (reader) => lost(reader, from));
+      for (const num of nums)
         report({
           check: 'orphans',
           sentence: `The table ${table} has rows of room number ${String(num)}, which does not exist.`,
-          repair: repairBy('The rows are deleted.', async (tx) => {
-            await tx.run(DELETE_ROWS[table as keyof typeof ROOM_TABLES](num));
-          }),
+          repair: repairBy('The rows are deleted.', async (tx) => void (await tx.run(deleteRows(num)))),
         });
-      after = num;
+      after = nums.at(-1);
     }
+  }
+  for (const [table, { count, deleteRows }] of Object.entries(EVENT_TABLES)) {
+    const lost = (await database.read('events of table', (reader) => reader.one<{ lost: number }>(count)))?.lost ?? 0;
+    if (lost === 0) continue;
+    report({
+      check: 'orphans',
+      sentence: `The table ${table} has ${String(lost)} rows of events that do not exist.`,
+      repair: repairBy('The rows are deleted.', async (tx) => void (await tx.run(deleteRows))),
+    });
   }
 };
 

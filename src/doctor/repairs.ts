@@ -1,6 +1,6 @@
 import { sql } from '#src/platform/database/sql.ts';
 import type { Transaction } from '#src/platform/database/types.ts';
-import type { EventRow, StateChangeRow } from '#src/doctor/views.ts';
+import type { ChangeRow, EventRow, StateChangeRow } from '#src/doctor/views.ts';
 
 /** SQL that writes derived rows anew. Each runs in a transaction, while no server is at work. */
 
@@ -68,15 +68,21 @@ export const raiseNumbering = async (tx: Transaction, stream: string, used: numb
   await tx.run(sql`UPDATE stream_positions SET position = ${used} WHERE stream = ${stream} AND position < ${used}`);
 };
 
-/** Deletes the rows of a room that does not exist, by table. */
-export const DELETE_ROWS = {
-  events: (num: number) => sql`DELETE FROM events WHERE room_num = ${num}`,
-  missing_events: (num: number) => sql`DELETE FROM missing_events WHERE room_num = ${num}`,
-  room_heads: (num: number) => sql`DELETE FROM room_heads WHERE room_num = ${num}`,
-  state_nodes: (num: number) => sql`DELETE FROM state_nodes WHERE room_num = ${num}`,
-  memberships: (num: number) => sql`DELETE FROM memberships WHERE room_num = ${num}`,
-  room_state_history: (num: number) => sql`DELETE FROM room_state_history WHERE room_num = ${num}`,
-  receipts: (num: number) => sql`DELETE FROM receipts WHERE room_num = ${num}`,
-  push_members: (num: number) => sql`DELETE FROM push_members WHERE room_num = ${num}`,
-  push_counts: (num: number) => sql`DELETE FROM push_counts WHERE room_num = ${num}`,
-} as const;
+/** Makes these the changes of memberships in a room that there are, in place of those. */
+export const rewriteChanges = async (
+  tx: Transaction,
+  roomNum: number,
+  wrong: readonly ChangeRow[],
+  right: readonly ChangeRow[],
+): Promise<void> => {
+  for (const { user_num: userNum, stream_position: position } of wrong)
+    await tx.run(
+      sql`DELETE FROM membership_changes WHERE user_num = ${userNum} AND stream_position = ${position} AND room_num = ${roomNum}`,
+    );
+  for (const row of right)
+    await tx.run(sql`
+      INSERT INTO membership_changes (user_num, stream_position, room_num, event_num, membership)
+      VALUES (${row.user_num}, ${row.stream_position}, ${roomNum}, ${row.event_num}, ${row.membership})
+      ON CONFLICT (user_num, stream_position) DO UPDATE SET
+        room_num = EXCLUDED.room_num, event_num = EXCLUDED.event_num, membership = EXCLUDED.membership`);
+};

@@ -5,6 +5,7 @@ import { checkEvent } from '#src/doctor/event-check.ts';
 import type { Report } from '#src/doctor/finding.ts';
 import { checkInGraph, type GraphTools, type Placed } from '#src/doctor/graph-check.ts';
 import { checkHead, checkHistory, type Ends, type Head, readHead } from '#src/doctor/head-check.ts';
+import { checkChanges } from '#src/doctor/change-check.ts';
 import { checkMemberships } from '#src/doctor/membership-check.ts';
 import { checkCounting } from '#src/doctor/push-check.ts';
 import { checkRedactions } from '#src/doctor/redaction-check.ts';
@@ -147,18 +148,44 @@ const versionOf = (room: RoomRow, report: Report): RoomVersion | undefined => {
   }
 };
 
+/** Damage by which state resolution may come to something else. */
+const DECIDES_STATE: ReadonlySet<string> = new Set([
+  'event-text',
+  'event-id',
+  'event-room',
+  'auth-events',
+  'auth-edges',
+  'auth-chains',
+  'auth-decision',
+  'state',
+]);
+
 /** Looks at everything that is kept of a room. */
 export const checkRoom = async (tools: RoomCheckTools, room: RoomRow): Promise<void> => {
   const version = versionOf(room, tools.report);
   if (version === undefined) return;
-  const graph: GraphTools = { ...tools, room, version };
-  const ends: Ends = { open: new Map(), followed: new Set(), newest: undefined, isKnown: true, isLine: true, changes: [], last: 0 };
-  const head = await checkEvents(tools, graph, ends);
-  await checkUnplaced(tools, graph, ends);
+  const ends: Ends = {
+    open: new Map(),
+    followed: new Set(),
+    newest: undefined,
+    isKnown: true,
+    isGraphSound: true,
+    isLine: true,
+    changes: [],
+    last: 0,
+  };
+  const report: Report = (finding) => {
+    if (DECIDES_STATE.has(finding.check)) ends.isGraphSound = false;
+    tools.report(finding);
+  };
+  const graph: GraphTools = { ...tools, report, room, version };
+  const head = await checkEvents({ ...tools, report }, graph, ends);
+  await checkUnplaced({ ...tools, report }, graph, ends);
   const isHeadSound = await checkHead(tools, room, ends, head);
-  await checkHistory(tools, room, ends);
+  const isHistorySound = await checkHistory(tools, room, ends);
   await checkNodes(tools, room);
   try {
+    if (isHistorySound) await checkChanges(tools, room, ends.last);
     // Who is in the room has to be right before it is asked for whom something is kept.
     if (await checkMemberships(tools, room, isHeadSound)) await checkCounting(tools, room);
   } catch (error) {

@@ -100,22 +100,6 @@ export const membershipsAfter = async (
     sql`SELECT user_num, membership, event_num FROM memberships WHERE room_num = ${roomNum} AND user_num > ${after} ORDER BY user_num LIMIT ${limit}`,
   );
 
-/** The next room number in each table that hangs on rooms: one step of an index, however many rows a room has. */
-export const ROOM_TABLES = {
-  events: (after: number) => sql`SELECT MIN(room_num) AS room_num FROM events WHERE room_num > ${after}`,
-  missing_events: (after: number) => sql`SELECT MIN(room_num) AS room_num FROM missing_events WHERE room_num > ${after}`,
-  room_heads: (after: number) => sql`SELECT MIN(room_num) AS room_num FROM room_heads WHERE room_num > ${after}`,
-  state_nodes: (after: number) => sql`SELECT MIN(room_num) AS room_num FROM state_nodes WHERE room_num > ${after}`,
-  memberships: (after: number) => sql`SELECT MIN(room_num) AS room_num FROM memberships WHERE room_num > ${after}`,
-  room_state_history: (after: number) => sql`SELECT MIN(room_num) AS room_num FROM room_state_history WHERE room_num > ${after}`,
-  receipts: (after: number) => sql`SELECT MIN(room_num) AS room_num FROM receipts WHERE room_num > ${after}`,
-  push_members: (after: number) => sql`SELECT MIN(room_num) AS room_num FROM push_members WHERE room_num > ${after}`,
-  push_counts: (after: number) => sql`SELECT MIN(room_num) AS room_num FROM push_counts WHERE room_num > ${after}`,
-} as const;
-
-export const hasRoom = async (reader: Reader, roomNum: number): Promise<boolean> =>
-  (await reader.one(sql`SELECT room_num FROM rooms WHERE room_num = ${roomNum}`)) !== undefined;
-
 /** How far the numbers in use have come, and how far they were given out. */
 export const numbering = async (reader: Reader): Promise<readonly { name: string; used: number; given: number }[]> => {
   const given = await reader.all<{ stream: string; position: number }>(
@@ -147,3 +131,24 @@ export const lastStateChange = async (reader: Reader, roomNum: number): Promise<
   reader.one(
     sql`SELECT stream_position, current_root FROM room_state_history WHERE room_num = ${roomNum} ORDER BY stream_position DESC LIMIT 1`,
   );
+
+/** One change of a user's membership of a room. */
+export interface ChangeRow {
+  readonly user_num: number;
+  readonly stream_position: number;
+  readonly event_num: number;
+  readonly membership: string;
+}
+
+/** The changes of some users' memberships of a room, up to a position. */
+export const membershipChanges = async (reader: Reader, roomNum: number, userNums: readonly number[], upTo: number): Promise<ChangeRow[]> =>
+  reader.all(
+    sql`SELECT user_num, stream_position, event_num, membership FROM membership_changes
+        WHERE user_num ${sql.in(userNums)} AND room_num = ${roomNum} AND stream_position <= ${upTo}`,
+  );
+
+/** The users of this server who are or were something in a room. */
+export const localUsers = async (reader: Reader, roomNum: number): Promise<number[]> => {
+  const rows = await reader.all<{ user_num: number }>(sql`SELECT user_num FROM memberships WHERE room_num = ${roomNum} AND is_local = 1`);
+  return rows.map((row) => row.user_num);
+};

@@ -43,7 +43,7 @@ const fromRow = (row: EventRow): RoomEvent => ({
   redactedBy: row.redacted_by ?? undefined,
 });
 
-export const createEvents = (database: Database): Events => {
+export const createEvents = (database: Pick<Database, 'read'>): Events => {
   const cache = byteCache<number, RoomEvent>(MAX_CACHE_BYTES, bytesOf);
   const numById = entryCache<string, number>(50_000);
 

@@ -14,7 +14,7 @@ import type { Pending, RoomReads } from '#src/rooms/graph/view.ts';
 
 /** What resolving needs of the house. */
 export interface ResolveTools {
-  readonly database: Database;
+  readonly database: Pick<Database, 'read'>;
   readonly strings: Strings;
   readonly states: States;
   readonly authChains: AuthChains;

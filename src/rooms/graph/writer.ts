@@ -1,7 +1,7 @@
 import { roomVersion } from '#src/protocol/room-versions.ts';
 import { domainOf } from '#src/protocol/identifiers.ts';
 import { CommitInDoubt } from '#src/platform/database/errors.ts';
-import type { Transaction } from '#src/platform/database/types.ts';
+import type { Database, Transaction } from '#src/platform/database/types.ts';
 import { type Batch, type Committed, type MembershipsOf, writeBatch } from '#src/rooms/graph/commit.ts';
 import { draftEvent, type Drafted, type DraftWork, type Head, type RoomDraft } from '#src/rooms/graph/draft.ts';
 import type { Events } from '#src/rooms/graph/event-cache.ts';
@@ -29,6 +29,7 @@ import {
 
 /** What the writer needs beside the tools for drafting. */
 export interface WriterTools extends ReceiveTools {
+  readonly database: Database;
   readonly events: Events;
   readonly hotRooms: HotRooms;
   readonly sentTransactions: SentTransactions;
