@@ -16,6 +16,7 @@ const ABOVE_ROOMS = [
   'receipts',
   'server-info',
   'sync',
+  'to-device',
   'typing',
 ];
 /** These read many and are imported by none. */

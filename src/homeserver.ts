@@ -20,7 +20,15 @@ import { accountDataRoutes, createAccountData, deleteAccountDataOf } from '#src/
 import { createAccounts, type ErasedUsers, openErasedUsers } from '#src/accounts/index.ts';
 import { adminRoutes } from '#src/admin/index.ts';
 import { createDeviceLists, deviceListRoutes } from '#src/device-lists/index.ts';
-import { createDeviceKeys, createDevices, createRemainingKeys, devicePort, deviceRoutes, keyRoutes } from '#src/devices/index.ts';
+import {
+  createDeviceKeys,
+  createDevices,
+  createKnownDevices,
+  createRemainingKeys,
+  devicePort,
+  deviceRoutes,
+  keyRoutes,
+} from '#src/devices/index.ts';
 import { createRemoteQueries, createRoomPeers, openPeers, type Peers, queryRoutes, type RemoteQueries } from '#src/federation/index.ts';
 import { createFilters, deleteFiltersOf, filterRoutes, parseEventFilter } from '#src/filters/index.ts';
 import { createProfiles, profilePort, profileRoutes } from '#src/profiles/index.ts';
@@ -39,6 +47,7 @@ import {
   scheduleLooseEnds,
   updateAuthGenerations,
 } from '#src/rooms/graph/index.ts';
+import { createToDevice, toDeviceRoutes } from '#src/to-device/index.ts';
 import { createTyping, typingRoutes } from '#src/typing/index.ts';
 import { createSync, parseToken } from '#src/sync/index.ts';
 import { clientWellKnown, serverInfoRoutes } from '#src/server-info/index.ts';
@@ -120,7 +129,14 @@ type Ground = ReturnType<typeof layGround>;
 const assembleUsers = (ground: Ground, erasedUsers: ErasedUsers, remote: RemoteQueries) => {
   const { config, database, clock, strings } = ground;
   const remainingKeys = createRemainingKeys(database);
-  const ownDevices = devicePort({ clock, remaining: remainingKeys });
+  const knownDevices = createKnownDevices();
+  const toDevice = createToDevice({
+    ...ground,
+    serverName: config.server_name,
+    knownDevices,
+    keyRequests: ground.limiters.of('rc_key_requests'),
+  });
+  const ownDevices = devicePort({ clock, remaining: remainingKeys, known: knownDevices, onRemoved: toDevice.onDevicesRemoved });
   const accounts = createAccounts({
     ...ground,
     log: ground.log('accounts'),
@@ -143,12 +159,13 @@ const assembleUsers = (ground: Ground, erasedUsers: ErasedUsers, remote: RemoteQ
     ...accounts.routes,
     ...deviceRoutes({ ...accounts, devices }),
     ...keyRoutes({ access, keys }),
+    ...toDeviceRoutes({ access, toDevice }),
     ...profileRoutes({ access, profiles, config }),
     ...filterRoutes({ access, filters }),
     ...adminRoutes({ access, accounts, devices, serverName: config.server_name }),
     ...serverInfoRoutes({ access, clock, config, serverVersion: VERSION }),
   ];
-  return { accounts, access, remainingKeys, profiles, filters, routes };
+  return { accounts, access, remainingKeys, toDevice, profiles, filters, routes };
 };
 
 type Users = ReturnType<typeof assembleUsers>;
@@ -205,7 +222,7 @@ type Rooms = Awaited<ReturnType<typeof assembleRooms>>;
 /** What clients read: history, the small things beside it, and sync over all of it. */
 const assembleReading = async (
   ground: Ground,
-  { access, filters, remainingKeys }: Users,
+  { access, filters, remainingKeys, toDevice }: Users,
   { graph, directory }: Rooms,
   { access: peer }: Peers,
   erasedUsers: ErasedUsers,
@@ -242,6 +259,7 @@ const assembleReading = async (
       sources: [typing.source, accountData.source, receipts.source, push.source],
       unreadCounts: push.unreadCounts,
       deviceLists,
+      toDevice: toDevice.source,
       deviceKeys: {
         remaining: async ({ userNum, deviceId }) => (deviceId === undefined ? NO_KEYS : remainingKeys.of(userNum, deviceId)),
       },

@@ -112,3 +112,63 @@ onEachEngine(`killed during sends, ${String(ROUNDS)} times`, async (startOnEngin
     await checkHistory(senders);
   }
 });
+
+/** Sends numbered messages to a device, one at a time, a repeated one with the transaction id of the first, until the server is gone. */
+const burstToDevice = async (from: Person, device: Person, state: { acknowledged: number; open: boolean }): Promise<void> => {
+  try {
+    for (;;) {
+      const n = state.acknowledged;
+      state.open = true;
+      const messages = { [device.userId]: { [device.deviceId]: { from: from.userId, n } } };
+      ok(await from.put(`/sendToDevice/x.number/${String(n)}`, { messages }));
+      state.acknowledged += 1;
+      state.open = false;
+    }
+  } catch (error) {
+    if (error instanceof assert.AssertionError) throw error;
+  }
+};
+
+interface Inbox {
+  readonly next_batch: string;
+  readonly to_device?: { readonly events: readonly { readonly content: { readonly from: string; readonly n: number } }[] };
+}
+
+onEachEngine(`killed during messages to devices, ${String(ROUNDS)} times`, async (startOnEngine) => {
+  await using server = await startOnEngine();
+  const [bob, ...senders] = [await server.register('bob'), await server.register('s1'), await server.register('s2')];
+  const states = senders.map(() => ({ acknowledged: 0, open: false }));
+  const received = new Map(senders.map(({ userId }) => [userId, 0]));
+  let { next_batch: since } = ok(await bob.get<Inbox>('/sync?timeout=0'));
+  /** Reads on until the server is gone or, where it stays, there is nothing more. Tokens that were not answered for are used again. */
+  const read = async (toEnd: boolean): Promise<void> => {
+    for (;;) {
+      const path = `/sync?timeout=${toEnd ? '0' : '1000'}&since=${encodeURIComponent(since)}`;
+      const answer = ok(await bob.get<Inbox>(path));
+      for (const { content } of answer.to_device?.events ?? []) {
+        assert.equal(content.n, received.get(content.from), 'each comes once, in the order of its sender');
+        received.set(content.from, content.n + 1);
+      }
+      since = answer.next_batch;
+      if (toEnd && answer.to_device === undefined) return;
+    }
+  };
+  for (let round = 0; round < ROUNDS; round++) {
+    const before = states.map(({ acknowledged }) => acknowledged);
+    const bursts = senders.map((sender, index) => burstToDevice(sender, bob, states[index] as (typeof states)[number]));
+    const reading = read(false).catch((error: unknown) => {
+      if (error instanceof assert.AssertionError) throw error;
+    });
+    await sleep(200 + Math.random() * 300); // so that the kill falls anywhere
+    await server.kill();
+    await Promise.all([...bursts, reading]);
+    await server.start();
+    await read(true);
+    for (const [index, { userId }] of senders.entries()) {
+      const { acknowledged, open } = states[index] as (typeof states)[number];
+      assert.ok(acknowledged > (before[index] ?? 0), 'something was sent');
+      const count = received.get(userId) ?? 0;
+      assert.ok(count === acknowledged || (open && count === acknowledged + 1), `${String(count)} of ${String(acknowledged)}`);
+    }
+  }
+});

@@ -1,6 +1,9 @@
 export { keyRoutes } from '#src/devices/key-routes.ts';
+export { createKnownDevices } from '#src/devices/known-devices.ts';
+export type { KnownDevices } from '#src/devices/known-devices.ts';
 export { createDeviceKeys } from '#src/devices/keys.ts';
 export { devicePort } from '#src/devices/port.ts';
+export type { OnDevicesRemoved } from '#src/devices/port.ts';
 export { createRemainingKeys } from '#src/devices/remaining-keys.ts';
 export { deviceIdsIn, deviceRoutes } from '#src/devices/routes.ts';
 export { createDevices } from '#src/devices/service.ts';

@@ -1,6 +1,8 @@
 import type { DevicePort } from '#src/accounts/index.ts';
 import type { Clock } from '#src/platform/clock.ts';
+import type { Transaction } from '#src/platform/database/types.ts';
 import { MatrixError } from '#src/protocol/errors.ts';
+import type { KnownDevices } from '#src/devices/known-devices.ts';
 import type { RemainingKeys } from '#src/devices/remaining-keys.ts';
 import { deleteDevices, insertDevice, noteChangedList, readDevices } from '#src/devices/store.ts';
 
@@ -13,16 +15,32 @@ export const checkDisplayName = (name: string | undefined): void => {
   }
 };
 
+/** Deletes what slices above keep for devices, in the transaction that deletes these. */
+export type OnDevicesRemoved = (tx: Transaction, userNum: number, deviceIds: readonly string[]) => Promise<void>;
+
 /** What accounts, which live below, are handed: devices come with a session and go with it. */
-export const devicePort = ({ clock, remaining }: { clock: Clock; remaining: Pick<RemainingKeys, 'forget'> }): DevicePort => {
+export const devicePort = ({
+  clock,
+  remaining,
+  known,
+  onRemoved,
+}: {
+  clock: Clock;
+  remaining: Pick<RemainingKeys, 'forget'>;
+  known?: Pick<KnownDevices, 'forget'>;
+  onRemoved?: OnDevicesRemoved;
+}): DevicePort => {
   const remove: DevicePort['remove'] = async (tx, userNum, deviceIds) => {
     if (deviceIds.length === 0 || (await deleteDevices(tx, userNum, deviceIds)) === 0) return;
+    known?.forget(userNum);
+    await onRemoved?.(tx, userNum, deviceIds);
     await noteChangedList(tx, userNum);
     tx.onCommit(() => remaining.forget(userNum, deviceIds));
   };
   return {
     add: (tx, { userNum, deviceId, displayName }) => {
       checkDisplayName(displayName);
+      known?.forget(userNum);
       return insertDevice(tx, userNum, { device_id: deviceId, display_name: displayName ?? null, created_ts: clock.now() });
     },
     remove,

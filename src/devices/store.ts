@@ -37,6 +37,10 @@ export const hasDevice = async (reader: Reader, userNum: number, deviceId: strin
   return row !== undefined;
 };
 
+/** The ids of all devices of users. */
+export const readDeviceIds = (reader: Reader, userNums: readonly number[]): Promise<{ user_num: number; device_id: string }[]> =>
+  reader.all(sql`SELECT user_num, device_id FROM devices WHERE user_num ${sql.in(userNums)}`);
+
 /** A user's devices, by id. */
 export const readDevices = (reader: Reader, userNum: number): Promise<DeviceRow[]> =>
   reader.all<DeviceRow>(sql`SELECT device_id, display_name, created_ts FROM devices WHERE user_num = ${userNum} ORDER BY device_id`);

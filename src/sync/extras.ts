@@ -1,5 +1,4 @@
 import { allows, type RoomEventFilter } from '#src/filters/index.ts';
-import type { JsonObject } from '#src/protocol/json.ts';
 import type { RoomInfo } from '#src/rooms/graph/index.ts';
 import type { EngineReading, RoomPlan } from '#src/sync/engine/index.ts';
 import type { SmallEvent, Span, SyncPorts, SyncStream } from '#src/sync/ports.ts';
@@ -14,7 +13,8 @@ export interface Extras {
   readonly presence: readonly SmallEvent[];
   readonly roomAccountData: ReadonlyMap<number, readonly SmallEvent[]>;
   readonly ephemeral: ReadonlyMap<number, readonly SmallEvent[]>;
-  readonly toDevice: readonly JsonObject[];
+  /** JSON texts. */
+  readonly toDevice: readonly string[];
   readonly deviceLists: { readonly changed: readonly string[]; readonly left: readonly string[] };
   readonly oneTimeKeys: Readonly<Record<string, number>>;
   readonly unusedFallbackTypes: readonly string[];
@@ -101,14 +101,15 @@ export const readExtras = async (
     }
   }
 
-  const toDevice: JsonObject[] = [];
+  const toDevice: string[] = [];
   if (ports.toDevice !== undefined) {
-    const span = spanOf('toDevice', places, since);
-    if (span !== undefined) {
-      const taken = await ports.toDevice.take(reader, span, MAX_TO_DEVICE);
-      toDevice.push(...taken.events);
-      places.toDevice = { epoch: places.toDevice?.epoch, position: taken.upTo };
-    }
+    const { position: upTo, epoch } = places.toDevice as Place;
+    const then = since?.places.toDevice?.position;
+    // A token from ahead is from before an older database was put in place: nothing is known of what has arrived since then.
+    const after = then !== undefined && then <= upTo ? then : undefined;
+    const taken = await ports.toDevice.take(reader, { after, upTo }, MAX_TO_DEVICE);
+    toDevice.push(...taken.events);
+    places.toDevice = { epoch, position: taken.upTo };
   }
   const keys = await ports.deviceKeys?.remaining(reader);
   return {

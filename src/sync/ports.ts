@@ -43,8 +43,11 @@ export interface SyncSource extends SyncStream {
 
 /** Messages from device to device. */
 export interface ToDeviceSource extends SyncStream {
-  /** The next messages of a device, and the position up to which those are all. What is at or before `span.after` has arrived and may be deleted. */
-  take(reader: RoomReader, span: Span, limit: number): Promise<{ readonly events: readonly JsonObject[]; readonly upTo: number }>;
+  /**
+   * The next messages of a device as JSON texts, oldest first, and the position up to which those are all. What is at or before `span.after` has
+   * arrived and is deleted. Asked at each reading, moved or not.
+   */
+  take(reader: RoomReader, span: Span, limit: number): Promise<{ readonly events: readonly string[]; readonly upTo: number }>;
 }
 
 /** Rooms that a user came to share, or no longer shares, with others. */

@@ -141,6 +141,7 @@ const SETTINGS = {
   'rc_invites.per_user': (config) => config.rc_invites.per_user,
   'rc_invites.per_issuer': (config) => config.rc_invites.per_issuer,
   rc_room_creation: (config) => config.rc_room_creation,
+  rc_key_requests: (config) => config.rc_key_requests,
 } as const satisfies Readonly<Record<string, (config: Config) => RateLimitSettings>>;
 
 export type RateLimitName = keyof typeof SETTINGS;

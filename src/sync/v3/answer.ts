@@ -146,7 +146,7 @@ export const createAnswers = ({ engine, presenter, ports }: AnswerTools): ((requ
     if (rooms.length > 0) members.push(['rooms', objectOf(rooms)]);
     if (extras.accountData.length > 0) members.push(['account_data', smallEvents(extras.accountData)]);
     if (extras.presence.length > 0) members.push(['presence', smallEvents(extras.presence)]);
-    if (extras.toDevice.length > 0) members.push(['to_device', JSON.stringify({ events: extras.toDevice })]);
+    if (extras.toDevice.length > 0) members.push(['to_device', eventsOf(extras.toDevice)]);
     const { changed, left } = extras.deviceLists;
     if (changed.length > 0 || left.length > 0) members.push(['device_lists', JSON.stringify({ changed, left })]);
     const fallbackTypes = JSON.stringify(extras.unusedFallbackTypes);

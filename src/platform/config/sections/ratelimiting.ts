@@ -39,7 +39,7 @@ export const ratelimitingKeys = {
     'Joins.',
   ),
   rc_joins_per_room: key(rate(1, 10), 'Joins to one room.', { acts: true }),
-  rc_key_requests: key(rate(20, 100), 'Requests for encryption keys that one device sends to others.'),
+  rc_key_requests: key(rate(20, 100), 'Requests for encryption keys that one device sends to others.', { acts: true }),
   rc_3pid_validation: key(rate(0.003, 5), 'E-mails and text messages with a token, for one address of the client and one recipient.'),
   rc_invites: key(
     block({

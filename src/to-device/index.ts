@@ -1,0 +1,3 @@
+export { toDeviceRoutes } from '#src/to-device/routes.ts';
+export { createToDevice } from '#src/to-device/service.ts';
+export type { ToDevice } from '#src/to-device/service.ts';
