@@ -1,21 +1,25 @@
 // What a large room's state costs: 100,000 members of whom one changes after another, 10,000 times: what is written, how long it takes, what is read.
-// Synapse's part is written by the rule of its `StateGroupDataStore` into its own schema. npm exec -- node bench/state-tree.ts
+// Synapse's part is written by the rule of its `StateGroupDataStore` into its own schema on SQLite.
+// npm exec -- node --expose-gc bench/state-tree.ts [--engine postgres]
 
 import { execFileSync } from 'node:child_process';
-import { globSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, globSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { parseArgs } from 'node:util';
 import { systemClock } from '#src/platform/clock.ts';
-import { openDatabase } from '#src/platform/database/index.ts';
+import { type DatabaseConfig, openDatabase } from '#src/platform/database/index.ts';
 import { sql } from '#src/platform/database/sql.ts';
 import { createStrings } from '#src/platform/database/strings.ts';
+import type { Table } from '#src/platform/database/types.ts';
 import type { StateKey } from '#src/rooms/graph/state-tree/keys.ts';
 import { EMPTY, type NodeId, type StoredNode } from '#src/rooms/graph/state-tree/nodes.ts';
 import { put } from '#src/rooms/graph/state-tree/tree.ts';
 import { createStates, type States } from '#src/rooms/graph/states.ts';
 import { putNodes } from '#src/rooms/graph/store.ts';
 import { silent } from '#test/support/databases.ts';
+import { findPostgres, startPostgres } from './postgres.ts';
 import { median } from './statistics.ts';
 
 const MEMBERS = 100_000;
@@ -26,18 +30,27 @@ const SYNAPSE_HOPS = 100;
 /** Two rounds of what Synapse repeats from then on: the other 98 would write the same again, 3 GB of it. */
 const SYNAPSE_CHANGES = 2 * SYNAPSE_HOPS;
 const ROUNDS = 31;
-const WHOLE_ROUNDS = 5;
+const WHOLE_ROUNDS = 15;
 const ROOM = 1;
+const POSTGRES_PORT = 18_433;
+
+const { values: options } = parseArgs({ options: { engine: { type: 'string', default: 'sqlite' } } });
 
 const folder = mkdtempSync(join(tmpdir(), 'myelin-state-'));
+chmodSync(folder, 0o755); // PostgreSQL's user passes through
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
-const file = join(folder, 'myelin.db');
-const database = await openDatabase({
-  config: { name: 'sqlite3', args: { database: file } },
-  writer: 'master',
-  clock: systemClock,
-  logger: silent,
-});
+const programs = findPostgres();
+if (options.engine === 'postgres' && programs === undefined) throw new Error('PostgreSQL was not found');
+const cluster =
+  options.engine === 'postgres' && programs !== undefined
+    ? await startPostgres(programs, join(folder, 'postgres'), POSTGRES_PORT)
+    : undefined;
+await cluster?.create('myelin');
+const config: DatabaseConfig =
+  cluster === undefined
+    ? { name: 'sqlite3', args: { database: join(folder, 'myelin.db') } }
+    : { name: 'psycopg2', args: { host: '127.0.0.1', port: cluster.port, user: cluster.user, dbname: 'myelin' } };
+const database = await openDatabase({ config, writer: 'master', clock: systemClock, logger: silent });
 const strings = createStrings(database);
 const newStates = (): States => createStates(database, strings);
 
@@ -45,6 +58,7 @@ const keyOf = (index: number): StateKey => ({ type: 5, server: 100 + (index % 50
 const shuffled = (index: number, members: number): number => (index * 7919) % members;
 
 const fileBytes = async (): Promise<number> => {
+  if (cluster !== undefined) return cluster.bytes('myelin');
   const size = async (what: 'page_count' | 'page_size'): Promise<number> =>
     Object.values(
       (await database.read('size', async (reader) =>
@@ -56,7 +70,7 @@ const fileBytes = async (): Promise<number> => {
 
 const write = async (states: States, room: number, nodes: readonly StoredNode[]): Promise<void> => {
   await database.write('nodes', async (tx) => putNodes(tx, room, nodes));
-  states.remember(room, nodes);
+  states.remember(nodes);
 };
 
 /** A room of so many members, its state put in parts. */
@@ -99,7 +113,7 @@ const change = async (states: States, room: number, first: NodeId, members: numb
       { key: keyOf(shuffled(index, members)), event: 1_000_000 + index },
     ]);
     putMs += performance.now() - began;
-    states.remember(room, made.created);
+    states.remember(made.created);
     roots.push(made.root);
     waiting.push(...made.created);
     nodes += made.created.length;
@@ -168,17 +182,17 @@ const first = await makeRoom(states, ROOM, MEMBERS);
 const made = await fileBytes();
 const changed = await change(states, ROOM, first, MEMBERS, CHANGES);
 const perChange = ((await fileBytes()) - made) / CHANGES;
-const theirs = synapse();
 say(
   `Myelin: nodes and their bytes per change of one of ${number(MEMBERS)} members`,
   `${number(changed.nodes)}, ${number(changed.bytes, 4)}`,
 );
-say('Myelin: bytes of the database file per change', number(perChange, 4));
-say('Synapse: bytes of the database file per change', `${number(theirs.perChange)} (Myelin: 1/${number(theirs.perChange / perChange)})`);
-say(
-  'Database file with the room before the changes, MB: Myelin with the steps to it, Synapse',
-  `${number((made - empty) / 1e6)}, ${number(theirs.initial / 1e6)}`,
-);
+say('Myelin: bytes of the database per change', number(perChange, 4));
+say('Myelin: database with the room before the changes and the steps to it, MB', number((made - empty) / 1e6));
+if (cluster === undefined) {
+  const theirs = synapse();
+  say('Synapse: bytes of the database per change', `${number(theirs.perChange)} (Myelin: 1/${number(theirs.perChange / perChange)})`);
+  say('Synapse: database with the room before the changes, MB', number(theirs.initial / 1e6));
+}
 say('ms per change: the tree alone, and with the writing', `${number(changed.putMs)}, ${number(changed.allMs)}`);
 
 const smallFirst = await makeRoom(states, ROOM + 1, 100);
@@ -200,16 +214,24 @@ say(
 );
 say('ms for the same, nothing in memory', number(await timed(async () => newStates().diff(ROOM, ...apart(changed.roots, 10)))));
 
-const flat = new DatabaseSync(join(folder, 'flat.db'));
-flat.exec(
-  'CREATE TABLE current (type INTEGER, server INTEGER, state_key INTEGER, event INTEGER, PRIMARY KEY (type, server, state_key)) WITHOUT ROWID; BEGIN',
-);
-const insert = flat.prepare('INSERT INTO current VALUES (5, ?, ?, ?)');
-for (let index = 0; index < MEMBERS; index++) insert.run(100 + (index % 50), 1000 + index, index);
-flat.exec('COMMIT');
+const flatColumns = { type: 'bigint', server: 'bigint', state_key: 'bigint', event: 'bigint' } as const;
+const flat: Table<typeof flatColumns> = { name: 'bench_state', columns: flatColumns, key: ['type', 'server', 'state_key'] };
+await database.write('one table', async (tx) => {
+  await tx.run(
+    sql`CREATE TABLE bench_state (type BIGINT, server BIGINT, state_key BIGINT, event BIGINT, PRIMARY KEY (type, server, state_key))`,
+  );
+  for (let index = 0; index < MEMBERS; index++)
+    tx.insert(flat, { type: 5, server: 100 + (index % 50), state_key: 1000 + index, event: index });
+});
 const last = changed.roots.at(-1) as NodeId;
-const rows = await timed(async () => Promise.resolve(flat.prepare('SELECT type, state_key, event FROM current').all()), WHOLE_ROUNDS);
-const cold = await timed(async () => newStates().entries(ROOM, last), WHOLE_ROUNDS);
+const [colds, tables]: [number[], number[]] = [[], []];
+for (let round = 0; round < WHOLE_ROUNDS; round++) {
+  colds.push(await timed(async () => newStates().entries(ROOM, last), 1));
+  tables.push(
+    await timed(async () => database.read('one table', async (from) => from.all(sql`SELECT type, state_key, event FROM bench_state`)), 1),
+  );
+}
+const [cold, rows] = [median(colds), median(tables)];
 globalThis.gc?.();
 const before = process.memoryUsage();
 const reader = newStates();
@@ -223,6 +245,7 @@ say(
 const held = await timed(async () => reader.entries(ROOM, last));
 say(
   'ms for the whole state: nothing in memory, from memory, the same rows from one table',
-  `${number(cold)}, ${number(held)}, ${number(rows)}`,
+  `${number(cold)}, ${number(held)}, ${number(rows)} (${number(cold / rows)}×, ${number(held / rows)}×)`,
 );
 await database.close();
+await cluster?.stop();

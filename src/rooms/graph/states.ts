@@ -5,7 +5,15 @@ import type { Strings } from '#src/platform/database/strings.ts';
 import type { StateKey } from '#src/rooms/graph/state-tree/keys.ts';
 import { childrenOf, type NodeId, type StoredNode } from '#src/rooms/graph/state-tree/nodes.ts';
 import type { RoomEvent } from '#src/rooms/graph/events.ts';
-import { diff, entriesInParts, get, type KeyRange, type NodeSource, type StateDifference } from '#src/rooms/graph/state-tree/tree.ts';
+import {
+  diff,
+  get,
+  type KeyRange,
+  linesInParts,
+  type MakeLine,
+  type NodeSource,
+  type StateDifference,
+} from '#src/rooms/graph/state-tree/tree.ts';
 import { nodesOfRoom, rootNodesOf } from '#src/rooms/graph/store.ts';
 
 /** A line of room state in strings' numbers: which event holds which key. */
@@ -31,8 +39,10 @@ export interface States {
   /** Reads the states after these events into memory, all at once: for who is about to look into many rooms. Of larger states it reads the upper levels alone. */
   preload(events: readonly RoomEvent[]): Promise<void>;
   /** Takes in nodes that have just become durable. */
-  remember(roomNum: number, nodes: readonly StoredNode[]): void;
+  remember(nodes: readonly StoredNode[]): void;
 }
+
+const stateEntry: MakeLine<StateEntry> = (typeNum, _server, stateKeyNum, eventNum) => ({ typeNum, stateKeyNum, eventNum });
 
 const MAX_CACHE_BYTES = 32 * 1024 * 1024;
 /** What a kept node takes beside its bytes, measured: its name, its place in the cache, the array and the buffer under it. */
@@ -50,23 +60,20 @@ export const createStates = (
   strings: Pick<Strings, 'peekNum' | 'numOf' | 'intern'>,
   maxCacheBytes: number = MAX_CACHE_BYTES,
 ): States => {
-  const cache = byteCache<string, Uint8Array>(maxCacheBytes, (data) => ENTRY_BYTES + data.byteLength);
+  // By name alone: where two rooms have nodes of one name, these are the same bytes.
+  const cache = byteCache<NodeId, Uint8Array>(maxCacheBytes, (data) => ENTRY_BYTES + data.byteLength);
 
-  const nameOf = (roomNum: number, id: NodeId): string => `${String(roomNum)}/${id}`;
-
-  const readNodes = async (roomNum: number, ids: readonly NodeId[]): Promise<readonly Uint8Array[]> => {
-    const found = new Map<NodeId, Uint8Array>();
-    for (const id of ids) {
-      const known = cache.get(nameOf(roomNum, id));
-      if (known !== undefined) found.set(id, known);
-    }
-    const missing = [...new Set(ids)].filter((id) => !found.has(id));
-    for (const row of await database.read('state nodes', async (reader) => nodesOfRoom(reader, roomNum, missing))) {
-      cache.set(nameOf(roomNum, row.node_id), row.data);
-      found.set(row.node_id, row.data);
-    }
-    return ids.map((id) => {
-      const data = found.get(id);
+  const readNodes = async (
+    roomNum: number,
+    ids: readonly NodeId[],
+    known: readonly (Uint8Array | undefined)[],
+  ): Promise<readonly Uint8Array[]> => {
+    const missing = ids.filter((_, index) => known[index] === undefined);
+    const rows = await database.read('state nodes', async (reader) => nodesOfRoom(reader, roomNum, missing));
+    for (const { node_id: id, data } of rows) cache.set(id, data);
+    const read = new Map(rows.map((row) => [row.node_id, row.data]));
+    return ids.map((id, index) => {
+      const data = known[index] ?? read.get(id);
       if (data === undefined) throw new Error(`State node ${id} of room ${String(roomNum)} is missing`);
       return data;
     });
@@ -75,27 +82,22 @@ export const createStates = (
   const nodesOf =
     (roomNum: number): NodeSource =>
     (ids) => {
-      const known: Uint8Array[] = [];
-      for (const id of ids) {
-        const data = cache.get(nameOf(roomNum, id));
-        if (data === undefined) return readNodes(roomNum, ids);
-        known.push(data);
-      }
-      return known;
+      const known = ids.map((id) => cache.get(id));
+      return known.includes(undefined) ? readNodes(roomNum, ids, known) : (known as Uint8Array[]);
     };
 
   const loadStates = async (reader: Reader, eventNums: readonly number[]): Promise<void> => {
     const below = new Map<number, Set<NodeId>>();
-    const take = (roomNum: number, { node_id: id, data }: { node_id: NodeId; data: Uint8Array }): NodeId[] => {
-      cache.set(nameOf(roomNum, id), data);
-      return childrenOf(data).filter((child) => !cache.has(nameOf(roomNum, child)));
+    const take = ({ node_id: id, data }: { node_id: NodeId; data: Uint8Array }): NodeId[] => {
+      cache.set(id, data);
+      return childrenOf(data).filter((child) => !cache.has(child));
     };
     for (const row of await rootNodesOf(reader, eventNums))
-      below.set(row.room_num, (below.get(row.room_num) ?? new Set()).union(new Set(take(row.room_num, row))));
+      below.set(row.room_num, (below.get(row.room_num) ?? new Set()).union(new Set(take(row))));
     for (const [roomNum, first] of below) {
       let ids = [...first];
       for (let read = ids.length; ids.length > 0 && read <= MAX_PRELOADED_NODES; read += ids.length)
-        ids = [...new Set((await nodesOfRoom(reader, roomNum, ids)).flatMap((row) => take(roomNum, row)))];
+        ids = [...new Set((await nodesOfRoom(reader, roomNum, ids)).flatMap(take))];
     }
   };
 
@@ -119,10 +121,7 @@ export const createStates = (
       const serverNum = server === undefined ? undefined : await strings.numOf(server);
       if ((type !== undefined && typeNum === undefined) || (server !== undefined && serverNum === undefined)) return [];
       const range: KeyRange = { ...(typeNum !== undefined && { type: typeNum }), ...(serverNum !== undefined && { server: serverNum }) };
-      const lines: StateEntry[] = [];
-      for await (const part of entriesInParts(nodesOf(roomNum), root, range))
-        for (const { key, event } of part) lines.push({ typeNum: key.type, stateKeyNum: key.stateKey, eventNum: event });
-      return lines;
+      return (await Array.fromAsync(linesInParts(nodesOf(roomNum), root, stateEntry, range))).flat();
     },
     diff: async (roomNum, before, after) => diff(nodesOf(roomNum), before, after),
     keyOf,
@@ -136,13 +135,12 @@ export const createStates = (
     },
     nodesOf,
     preload: async (events) => {
-      const missing = new Map<string, number>();
-      for (const { roomNum, stateRoot, num } of events)
-        if (stateRoot !== undefined && !cache.has(nameOf(roomNum, stateRoot))) missing.set(nameOf(roomNum, stateRoot), num);
+      const missing = new Map<NodeId, number>();
+      for (const { stateRoot, num } of events) if (stateRoot !== undefined && !cache.has(stateRoot)) missing.set(stateRoot, num);
       if (missing.size > 0) await database.read('states after events', async (reader) => loadStates(reader, [...missing.values()]));
     },
-    remember: (roomNum, nodes) => {
-      for (const stored of nodes) cache.set(nameOf(roomNum, stored.id), stored.data);
+    remember: (nodes) => {
+      for (const stored of nodes) cache.set(stored.id, stored.data);
     },
   };
 };

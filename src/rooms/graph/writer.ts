@@ -196,7 +196,7 @@ const commit = async (tools: WriterTools, hot: HotRoom, work: DraftWork, pending
       hot.isNew = false;
       tools.events.remember([...committed.events, ...committed.changed]);
       tools.authChains.remember(generations);
-      for (const drafted of work.drafted) tools.states.remember(hot.room.num, drafted.nodes);
+      for (const drafted of work.drafted) tools.states.remember(drafted.nodes);
       for (const { key, event } of work.sent) tools.sentTransactions.remember(key, hot.room.num, event.num);
       tools.onCommitted(hot.room, committed);
     });

@@ -116,9 +116,12 @@ class Cursor {
     }
   }
 
+  type(): number {
+    return (this.#type += this.number());
+  }
+
   key(): StateKey {
-    this.#type += this.number();
-    return { type: this.#type, server: this.number(), stateKey: this.number() };
+    return { type: this.type(), server: this.number(), stateKey: this.number() };
   }
 
   /** Goes past an id and answers where it stands. */
@@ -147,6 +150,18 @@ export const decodeNode = (data: Uint8Array): Node => {
   const items: InnerItem[] = [];
   for (let index = 0; index < count; index++) items.push({ key: cursor.key(), child: cursor.idAt(cursor.skipId()) });
   return { level, items };
+};
+
+/** What a leaf's bytes hold, each line as `make` has it, without reading it into objects first; undefined for an inner node. */
+export const leafLines = <Line>(
+  data: Uint8Array,
+  make: (type: number, server: number, stateKey: number, event: number) => Line,
+): Line[] | undefined => {
+  const cursor = new Cursor(data);
+  if (cursor.number() > 0) return undefined;
+  const lines: Line[] = [];
+  for (let count = cursor.number(); count > 0; count--) lines.push(make(cursor.type(), cursor.number(), cursor.number(), cursor.number()));
+  return lines;
 };
 
 /** What lies below a node: nothing below a leaf. */

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
 import { compareKeys, keyText, type StateKey } from '#src/rooms/graph/state-tree/keys.ts';
-import { decodeNode, EMPTY, encodeNode, lookUp, type NodeId, storeNode } from '#src/rooms/graph/state-tree/nodes.ts';
-import { diff, entries, entriesInParts, get, put, type StateChange } from '#src/rooms/graph/state-tree/tree.ts';
+import { decodeNode, EMPTY, encodeNode, type LeafItem, lookUp, type NodeId, storeNode } from '#src/rooms/graph/state-tree/nodes.ts';
+import { diff, entries, get, linesInParts, type MakeLine, put, type StateChange } from '#src/rooms/graph/state-tree/tree.ts';
 
 /** A store of nodes in memory that counts what is read. */
 const memory = (): {
@@ -238,6 +238,8 @@ test('states whose nodes were cut elsewhere are read, changed and compared all t
   );
 });
 
+const line: MakeLine<LeafItem> = (type, server, stateKey, event) => ({ key: { type, server, stateKey }, event });
+
 test('a large state is walked in parts, in order, none of them large', async () => {
   const store = memory();
   const all = Array.from({ length: 20_000 }, (_, index) => ({
@@ -245,14 +247,14 @@ test('a large state is walked in parts, in order, none of them large', async () 
     event: index + 1,
   }));
   const root = await store.apply(EMPTY, all);
-  const parts = await Array.fromAsync(entriesInParts(store.source, root));
+  const parts = await Array.fromAsync(linesInParts(store.source, root, line));
   assert.deepEqual(
     parts.flat(),
     all.toSorted((a, b) => compareKeys(a.key, b.key)),
   );
-  assert.ok(Math.max(...parts.map((part) => part.length)) < 2000);
+  assert.ok(Math.max(...parts.map((part) => part.length)) < 6000);
   assert.deepEqual(
-    (await Array.fromAsync(entriesInParts(store.source, root, { type: 2 }))).flat(),
+    (await Array.fromAsync(linesInParts(store.source, root, line, { type: 2 }))).flat(),
     all.filter(({ key }) => key.type === 2),
   );
 });

@@ -6,6 +6,7 @@ import {
   type InnerItem,
   isLeaf,
   type LeafItem,
+  leafLines,
   lookUp,
   type Node,
   type NodeId,
@@ -91,28 +92,47 @@ const rangeEdges = (range: KeyRange): readonly [StateKey, StateKey] => {
   ];
 };
 
-/** So many nodes of a state are read at once: some hundred keys, or the way to some thousand. */
-const NODES_A_READ = 64;
+/** So many nodes of a state are read at once: some thousand keys, or the way to ten thousand. */
+const NODES_A_READ = 512;
 
-/** The lines of the state within a range, in key order, some hundred at a time: who walks a large state holds one part and the way to the rest. */
-export async function* entriesInParts(nodes: NodeSource, root: NodeId, range: KeyRange = {}): AsyncGenerator<readonly LeafItem[]> {
+/** Makes of a line of a state what its reader wants. */
+export type MakeLine<Line> = (type: number, server: number, stateKey: number, event: number) => Line;
+
+const leafItem: MakeLine<LeafItem> = (type, server, stateKey, event) => ({ key: { type, server, stateKey }, event });
+
+/** The lines of the state within a range, in key order, some thousand at a time: who walks a large state holds one part and the way to the rest. */
+export async function* linesInParts<Line extends {}>(
+  nodes: NodeSource,
+  root: NodeId,
+  make: MakeLine<Line>,
+  range: KeyRange = {},
+): AsyncGenerator<readonly Line[]> {
   const [first, last] = rangeEdges(range);
   const childrenInRange = ({ items }: { readonly items: readonly InnerItem[] }): NodeId[] =>
     items.slice(childIndex(items, first)).flatMap((item) => (compareKeys(item.key, last) > 0 ? [] : [item.child]));
+  const makeInRange: MakeLine<Line | undefined> =
+    range.type === undefined
+      ? make
+      : (type, server, stateKey, event) =>
+          type === range.type && (range.server === undefined || server === range.server) ? make(type, server, stateKey, event) : undefined;
   let ahead = root === EMPTY ? [] : [root];
   while (ahead.length > 0) {
     // All leaves lie equally deep, so what is ahead never stands lower than what is before it: of the nodes read, the leaves come first.
-    const read = await readAll(nodes, ahead.slice(0, NODES_A_READ));
-    ahead = [...read.flatMap((node) => (isLeaf(node) ? [] : childrenInRange(node))), ...ahead.slice(NODES_A_READ)];
-    const lines = read.flatMap((node) => (isLeaf(node) ? node.items : []));
-    const part = lines.filter((item) => compareKeys(item.key, first) >= 0 && compareKeys(item.key, last) <= 0);
+    const children: NodeId[] = [];
+    const part: Line[] = [];
+    for (const data of await nodes(ahead.slice(0, NODES_A_READ))) {
+      const lines = leafLines(data, makeInRange);
+      if (lines === undefined) children.push(...childrenInRange(decodeNode(data) as Exclude<Node, { level: 0 }>));
+      else for (const line of lines) if (line !== undefined) part.push(line);
+    }
+    ahead = [...children, ...ahead.slice(NODES_A_READ)];
     if (part.length > 0) yield part;
   }
 }
 
 /** All lines of the state within a range, in key order. */
 export const entries = async (nodes: NodeSource, root: NodeId, range: KeyRange = {}): Promise<LeafItem[]> =>
-  (await Array.fromAsync(entriesInParts(nodes, root, range))).flat();
+  (await Array.fromAsync(linesInParts(nodes, root, leafItem, range))).flat();
 
 const beginsNode = (item: Item, level: number): boolean => levelOf(item.key) > level;
 
