@@ -196,6 +196,16 @@ const DAMAGE: readonly (readonly [name: string, damage: (room: { num: number; la
   ['a member for whom nothing is counted', () => sql`DELETE FROM push_members`, ['push-counts']],
   ['somebody for whom is counted in vain', () => sql`UPDATE push_members SET user_num = 99999`, ['push-counts']],
   ['a series that lost its place', () => sql`DELETE FROM push_series`, ['push-counts']],
+  ['lost counts', () => sql`DELETE FROM push_counts WHERE thread_num = 0`, ['push-counts']],
+  ['counts that are too high', ({ last }) => sql`UPDATE push_counts SET counts = '1:9:9' WHERE position < ${last}`, ['push-counts']],
+  [
+    'a count that is different for somebody without reason',
+    ({ num, last }) =>
+      sql`INSERT INTO push_corrections (room_num, who, position, thread_num, sender_num, notifications, highlights)
+        SELECT room_num, user_num, (SELECT stream_position FROM events WHERE event_num = ${last}), 0, 1, 1, 1 FROM push_members WHERE room_num = ${num}`,
+    ['push-counts'],
+  ],
+  ['lost corrections of counts', () => sql`DELETE FROM push_corrections`, ['push-counts']],
   ['lost auth edges', ({ last }) => sql`DELETE FROM event_auth WHERE event_num = ${last - 1}`, ['auth-edges']],
   [
     'a wrong index of auth chains',
@@ -242,6 +252,7 @@ const derived = async (database: Database): Promise<unknown> => {
     sql`SELECT * FROM state_collections ORDER BY room_num`,
     sql`SELECT room_num, user_num, joined, class_num, name FROM push_members ORDER BY room_num, user_num`,
     sql`SELECT * FROM push_counts ORDER BY room_num, sender_num, thread_num, position`,
+    sql`SELECT * FROM push_corrections ORDER BY room_num, who, position`,
     sql`SELECT * FROM push_series ORDER BY room_num, sender_num, thread_num`,
     sql`SELECT stream, position FROM stream_positions WHERE stream IN ('events', 'event_numbers', 'room_numbers') ORDER BY stream`,
   ];

@@ -174,8 +174,11 @@ export const checkRoom = async (tools: RoomCheckTools, room: RoomRow): Promise<v
     changes: [],
     last: 0,
   };
+  /** Whether it is known what was redacted, and so no longer counts. */
+  let isCountable = true;
   const report: Report = (finding) => {
     if (DECIDES_STATE.has(finding.check)) ends.isGraphSound = false;
+    if (finding.check === 'redactions') isCountable = false;
     tools.report(finding);
   };
   const graph: GraphTools = { ...tools, report, room, version };
@@ -187,7 +190,8 @@ export const checkRoom = async (tools: RoomCheckTools, room: RoomRow): Promise<v
   try {
     if (isHistorySound) await checkChanges(tools, room, ends.last);
     // Who is in the room has to be right before it is asked for whom something is kept.
-    if (await checkMemberships(tools, room, isHeadSound)) await checkCounting(tools, room);
+    if (await checkMemberships(tools, room, isHeadSound))
+      await checkCounting(tools, room, isCountable && ends.isLine && ends.isGraphSound ? ends.last : undefined);
   } catch (error) {
     tools.report({
       check: 'current-state',

@@ -42,6 +42,10 @@ export const unplacedEvents = async (reader: Reader, roomNum: number, after: num
         ORDER BY event_num LIMIT ${limit}`,
   );
 
+/** One event of a room. */
+export const eventById = async (reader: Reader, roomNum: number, eventId: string): Promise<EventRow | undefined> =>
+  reader.one(sql`SELECT * FROM events WHERE event_id = ${eventId} AND room_num = ${roomNum}`);
+
 /** What other events are asked for: where they are, and what became of them. */
 export interface CitedRow {
   readonly event_num: number;

@@ -17,6 +17,7 @@ import { createPushRules, type PushRules } from '#src/push/rules.ts';
 import { deleteRules } from '#src/push/rules-store.ts';
 import { createPushRulesSource, type PushRulesSource } from '#src/push/sync-source.ts';
 
+export { startRecount } from '#src/push/recount.ts';
 export { repairCounting } from '#src/push/repair.ts';
 export { verifyCounting } from '#src/push/verify-store.ts';
 export type { RoomCounts, UnreadCounts } from '#src/push/counts.ts';

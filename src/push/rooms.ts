@@ -41,7 +41,8 @@ const MAX_CLASSES = 10_000;
 const MAX_MEMBERS = 1_000_000;
 const PAGE = 1000;
 
-const digestOf = (text: string): string => createHash('sha256').update(text).digest('base64');
+/** By which a class is known. */
+export const digestOf = (text: string): string => createHash('sha256').update(text).digest('base64');
 
 export interface PushRoomsTools {
   readonly database: Database;

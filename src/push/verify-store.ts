@@ -53,3 +53,46 @@ export const rewriteSeries = async (tx: Transaction, roomNum: number, series: Se
   await tx.run(sql`
     INSERT INTO push_series (room_num, sender_num, thread_num, position) VALUES (${roomNum}, ${senderNum}, ${threadNum}, ${position})`);
 };
+
+/** A room's members of a class who have never changed a push rule, with the positions of their joins; and who of this server's users there has changed any. */
+export const usualMembers = async (
+  reader: Reader,
+  roomNum: number,
+  classNum: number,
+): Promise<{ readonly members: ReadonlyMap<number, number>; readonly changed: ReadonlySet<number> }> => {
+  const rows = await reader.all<{ user_num: number; joined: number }>(sql`
+    SELECT user_num, joined FROM push_members
+    WHERE room_num = ${roomNum} AND class_num = ${classNum} AND user_num NOT IN (SELECT user_num FROM push_rules)`);
+  const changed = await reader.all<{ user_num: number }>(sql`
+    SELECT user_num FROM memberships
+    WHERE room_num = ${roomNum} AND is_local = 1 AND user_num IN (SELECT user_num FROM push_rules)`);
+  return { members: new Map(rows.map((row) => [row.user_num, row.joined])), changed: new Set(changed.map((row) => row.user_num)) };
+};
+
+/** Everybody's running counts in some of a room's threads, at positions in (after, upTo]. */
+export const runningBetween = async (
+  reader: Reader,
+  roomNum: number,
+  threadNums: readonly number[],
+  after: number,
+  upTo: number,
+): Promise<{ thread_num: number; position: number; counts: string }[]> =>
+  reader.all(sql`
+    SELECT thread_num, position, counts FROM push_counts
+    WHERE room_num = ${roomNum} AND sender_num = 0 AND thread_num ${sql.in(threadNums)} AND position > ${after} AND position <= ${upTo}`);
+
+/** A room's corrections for some users and classes, at positions in (after, upTo]. */
+export const correctionsBetween = async (
+  reader: Reader,
+  roomNum: number,
+  who: readonly number[],
+  after: number,
+  upTo: number,
+): Promise<{ who: number; position: number; notifications: number; highlights: number }[]> =>
+  reader.all(sql`
+    SELECT who, position, notifications, highlights FROM push_corrections
+    WHERE room_num = ${roomNum} AND who ${sql.in(who)} AND position > ${after} AND position <= ${upTo}`);
+
+export const deleteCorrection = async (tx: Transaction, roomNum: number, who: number, position: number): Promise<void> => {
+  await tx.run(sql`DELETE FROM push_corrections WHERE room_num = ${roomNum} AND who = ${who} AND position = ${position}`);
+};
