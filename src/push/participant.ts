@@ -235,15 +235,17 @@ export const createCounting = (tools: CountingTools): CommitParticipant => {
 
   const take = async (batch: Batch, drafted: Drafted): Promise<void> => {
     await changeMembers(batch, drafted);
-    if (drafted.event.redactedBy === undefined && !NEVER_SHOWN.has(drafted.event.pdu.type)) await count(batch, drafted.event);
+    if (drafted.inTimeline && drafted.event.redactedBy === undefined && !NEVER_SHOWN.has(drafted.event.pdu.type))
+      await count(batch, drafted.event);
     await changeLevels(batch, drafted);
     await redact(batch, drafted);
   };
 
   return {
     prepare: async (room, drafted) => {
-      const live = drafted.filter((each) => each.inTimeline);
-      const first = live[0];
+      // State that was resolved anew may change without an event that is counted.
+      const moving = drafted.filter((each) => each.inTimeline || each.changes.length > 0);
+      const first = moving[0];
       if (first === undefined) return () => undefined;
       const state = first.event.pdu.type === 'm.room.create' ? rooms.fresh(room) : await rooms.warm(room);
       state.isAhead = true;
@@ -257,14 +259,13 @@ export const createCounting = (tools: CountingTools): CommitParticipant => {
         redacted: false,
       };
       await moveMembers(batch, first.event);
-      for (const each of live) await take(batch, each);
-      return async (tx, events) => {
-        const positions = new Map(events.map((event) => [event.num, event.position]));
-        const positionOf: PositionOf = (num) => positions.get(num) as number;
+      for (const each of moving) await take(batch, each);
+      return async (tx, _events, told) => {
+        const positionOf: PositionOf = (num) => told.get(num) as number;
         for (const write of batch.writes) await write(tx, positionOf);
         tx.onCommit(() => {
           state.isAhead = false;
-          tools.recent.remember(room.num, positionOf((live.at(-1) as Drafted).event.num), {
+          tools.recent.remember(room.num, positionOf((moving.at(-1) as Drafted).event.num), {
             events: batch.counted.map(({ event, threadNum, evaluation }) => ({
               position: positionOf(event.num),
               threadNum,

@@ -1,10 +1,7 @@
 import assert from 'node:assert/strict';
-import { authTypesFor } from '#src/protocol/auth-rules/index.ts';
-import { buildPdu, referencesTo } from '#src/protocol/events.ts';
-import { roomVersion } from '#src/protocol/room-versions.ts';
-import { signingKeyFromSeed } from '#src/protocol/signatures.ts';
-import type { NewEvent, RoomEvent, RoomInfo } from '#src/rooms/graph/index.ts';
+import type { RoomEvent, RoomInfo } from '#src/rooms/graph/index.ts';
 import { withBothDatabases } from '#test/support/databases.ts';
+import { arrive, theirKey } from '#test/support/other-server.ts';
 import { member, message, openRoomsWorld, type RoomsWorld, state } from '#test/support/rooms-world.ts';
 
 const ALICE = '@alice:one.example';
@@ -12,7 +9,6 @@ const BOB = '@bob:one.example';
 const MODERATOR = '@moderator:one.example';
 const ERIN = '@erin:two.example';
 const ZED = '@zed:two.example';
-const theirKey = signingKeyFromSeed('ed25519:a_2', Buffer.alloc(32, 2));
 
 interface Event {
   readonly event_id: string;
@@ -30,28 +26,6 @@ interface SyncJson {
   readonly next_batch: string;
   readonly rooms?: { readonly join?: Readonly<Record<string, RoomJson>>; readonly leave?: Readonly<Record<string, RoomJson>> };
 }
-
-/** An event that another server made upon `prev` and that arrives now. */
-const arrive = async ({ graph }: RoomsWorld, room: RoomInfo, prev: RoomEvent, wanted: NewEvent): Promise<RoomEvent> => {
-  const version = roomVersion(room.version);
-  const keys = authTypesFor({ ...wanted, ...(wanted.stateKey !== undefined && { state_key: wanted.stateKey }) }, version);
-  const held = await Promise.all(keys.map(([type, key]) => graph.states.get(room.num, prev.stateRoot as string, type, key)));
-  const { json } = buildPdu({
-    roomVersion: version,
-    roomId: room.roomId,
-    ...wanted,
-    originServerTs: 1000,
-    depth: prev.depth + 1,
-    prevEvents: referencesTo([prev], version),
-    authEvents: referencesTo(await graph.events.list(held.filter((num) => num !== undefined)), version),
-    serverName: 'two.example',
-    signingKey: theirKey,
-  });
-  const received = await graph.receive(room, json);
-  assert.ok(received);
-  assert.equal(received.facts, 0, received.fault ?? '');
-  return received;
-};
 
 const lastOf = async ({ graph }: RoomsWorld, room: RoomInfo): Promise<RoomEvent> => (await graph.head(room)).extremities[0] as RoomEvent;
 
@@ -79,15 +53,75 @@ const levels = async (world: RoomsWorld, room: RoomInfo, fork: RoomEvent, sender
 const undoBan = async (world: RoomsWorld, room: RoomInfo, fork: RoomEvent): Promise<RoomEvent> =>
   levels(world, room, fork, ERIN, { [ALICE]: 100, [ZED]: 100, [ERIN]: 90 });
 
+/** Servers whose keys are not at hand. */
+const hidden = new Set<string>();
+
 const withForks = (name: string, body: (world: RoomsWorld) => Promise<void>): void => {
   withBothDatabases(name, async (_t, open) => {
-    const world = await openRoomsWorld(await open(), undefined, { serverKeys: { find: async () => theirKey } });
+    hidden.clear();
+    const find = async (server: string) => (hidden.has(server) ? undefined : theirKey);
+    const world = await openRoomsWorld(await open(), undefined, { serverKeys: { find } });
     await body(world);
     world.close();
   });
 };
 
 const keyOf = (event: Event): string => `${event.type} ${event.state_key ?? ''}`;
+
+/** Erin bans Bob, in line with all that there is; the ban can be judged again without her key, and again with it. */
+const makeBan = async (world: RoomsWorld) => {
+  const room = await world.makeRoom(ALICE, member(BOB, BOB, 'join'));
+  await arrive(world, room, await lastOf(world, room), member(ERIN, ERIN, 'join'));
+  await world.append(room, state(ALICE, 'm.room.power_levels', '', { users: { [ALICE]: 100, [ERIN]: 90 } }));
+  const { next_batch: before } = await syncAs(world, BOB);
+  const ban = await arrive(world, room, await lastOf(world, room), member(ERIN, BOB, 'ban'));
+  const judge = async (withKey: boolean): Promise<void> => {
+    if (withKey) hidden.clear();
+    else hidden.add('two.example');
+    await world.graph.judgeAgain(ban.eventId);
+  };
+  return { room, before, judge };
+};
+
+const membershipIn = (json: RoomJson | undefined, userId: string): unknown =>
+  [...(json?.state.events ?? []), ...(json?.timeline.events ?? [])].findLast((event) => event.state_key === userId)?.content['membership'];
+
+for (const isWaiting of [true, false]) {
+  const who = isWaiting ? 'who waits' : 'who asks later';
+  const answers = async (world: RoomsWorld, userId: string, since: string, change: () => Promise<void>): Promise<SyncJson> => {
+    const waiting = isWaiting ? syncAs(world, userId, since, 20_000) : undefined;
+    await change();
+    return waiting ?? syncAs(world, userId, since);
+  };
+
+  withForks(`${who} hears that a ban counts no longer, and counts again, without a new event`, async (world) => {
+    const { room, judge } = await makeBan(world);
+    const { next_batch: banned } = await syncAs(world, BOB);
+    const back = await answers(world, BOB, banned, () => judge(false));
+    assert.equal(membershipIn(back.rooms?.join?.[room.roomId], BOB), 'join', JSON.stringify(back));
+    await world.append(room, message(ALICE, 'with Bob'));
+    const { next_batch: inside, rooms } = await syncAs(world, BOB, back.next_batch);
+    assert.equal(rooms?.join?.[room.roomId]?.timeline.events.at(-1)?.content['body'], 'with Bob');
+    const out = await answers(world, BOB, inside, () => judge(true));
+    assert.equal(membershipIn(out.rooms?.leave?.[room.roomId], BOB), 'ban', JSON.stringify(out));
+    await world.append(room, message(ALICE, 'without Bob'));
+    assert.equal((await syncAs(world, BOB, out.next_batch)).rooms, undefined);
+  });
+
+  withForks(`${who} hears what has become of others without a new event`, async (world) => {
+    const { room, judge } = await makeBan(world);
+    const { next_batch: since } = await syncAs(world, ALICE);
+    const back = await answers(world, ALICE, since, () => judge(false));
+    const shown = back.rooms?.join?.[room.roomId];
+    assert.equal(membershipIn(shown, BOB), 'join', JSON.stringify(back));
+    assert.deepEqual([shown?.timeline.events, shown?.timeline.limited], [[], false]);
+    const out = await answers(world, ALICE, back.next_batch, () => judge(true));
+    assert.equal(membershipIn(out.rooms?.join?.[room.roomId], BOB), 'ban', JSON.stringify(out));
+    await world.append(room, message(ALICE, 'on'));
+    const { timeline, state: told } = (await syncAs(world, ALICE, out.next_batch)).rooms?.join?.[room.roomId] ?? {};
+    assert.deepEqual([timeline?.limited, timeline?.events.map((event) => event.content['body']), told?.events], [false, ['on'], []]);
+  });
+}
 
 for (const isWaiting of [true, false]) {
   const who = isWaiting ? 'who waits' : 'who asks later';

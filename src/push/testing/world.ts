@@ -4,7 +4,15 @@ import type { Database } from '#src/platform/database/types.ts';
 import { systemRandom } from '#src/platform/random.ts';
 import type { JsonObject } from '#src/protocol/json.ts';
 import { signingKeyFromSeed } from '#src/protocol/signatures.ts';
-import { createRoomGraph, type NewEvent, type RoomDraft, type RoomEvent, type RoomGraph, type RoomInfo } from '#src/rooms/graph/index.ts';
+import {
+  createRoomGraph,
+  type NewEvent,
+  type RoomDraft,
+  type RoomEvent,
+  type RoomGraph,
+  type RoomGraphTools,
+  type RoomInfo,
+} from '#src/rooms/graph/index.ts';
 import { createUnreadCounts, type UnreadCounts } from '#src/push/counts.ts';
 import { createPush, type Push, type ReadMark, type ReadMarks } from '#src/push/index.ts';
 import { createIgnored } from '#src/push/ignored.ts';
@@ -37,7 +45,7 @@ const marksIn = (marks: Marks): ReadMarks => ({
 });
 
 /** Opens the world, also again on the same database as after a restart. */
-export const openWorld = async (database: Database, marks: Marks = new Map()): Promise<World> => {
+export const openWorld = async (database: Database, marks: Marks = new Map(), more: Partial<RoomGraphTools> = {}): Promise<World> => {
   const strings = createStrings(database);
   const graph = await createRoomGraph({
     database,
@@ -47,6 +55,7 @@ export const openWorld = async (database: Database, marks: Marks = new Map()): P
     serverName: SERVER,
     signingKey: signingKeyFromSeed('ed25519:a_test', Buffer.alloc(32, 1)),
     soleWriter: true,
+    ...more,
   });
   const readMarks = marksIn(marks);
   const nobody = { identify: () => Promise.reject(new Error('Nobody asks')) };

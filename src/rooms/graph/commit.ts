@@ -12,17 +12,17 @@ import {
   deletePendingRedactions,
   insertAuthEdges,
   insertEvent,
-  insertMembershipChange,
   insertMissing,
   insertPendingRedaction,
   insertRoom,
-  insertStateHistory,
   insertTransaction,
   markRedacted,
   type MembershipRow,
   putHead,
   putMembership,
+  insertMembershipChange,
   putNodes,
+  insertStateHistory,
   replaceEvent,
   reviseEvent,
 } from '#src/rooms/graph/store.ts';
@@ -52,6 +52,8 @@ export interface Committed {
   readonly changed: readonly RoomEvent[];
   /** Memberships as they are now, for those users whose membership changed; the last word on each. */
   readonly memberships: readonly MembershipRow[];
+  /** For each event of the batch the position from which on clients are told what it changed; undefined where it changed nothing. */
+  readonly told: ReadonlyMap<number, number>;
   readonly head: Head;
 }
 
@@ -104,6 +106,22 @@ const leavesGarbage = ({ drafted, revised }: DraftWork): boolean =>
       replaces || (nodes.length > 0 && (event.stateRoot !== currentRoot || prevEventIds(event.pdu).length > 1)),
   );
 
+/** What an event outside the timeline changes is told with the next one in it; after the last, at a place of its own. */
+const toldPositions = (
+  drafted: readonly Drafted[],
+  events: readonly RoomEvent[],
+  last: number | undefined,
+): ReadonlyMap<number, number> => {
+  const told = new Map<number, number>();
+  let position = last;
+  for (const [index, each] of [...drafted.entries()].toReversed()) {
+    const event = events[index] as RoomEvent;
+    if (each.inTimeline) position = event.position;
+    if (position !== undefined) told.set(event.num, position);
+  }
+  return told;
+};
+
 /**
  * Writes a batch in the transaction: events, edges, state nodes, memberships, redactions, transaction ids and the room's head. One row a table
  * for a plain message, whatever the size of the room. Runs again after a conflict; answers what the commit made, to be used only once it is durable.
@@ -111,19 +129,20 @@ const leavesGarbage = ({ drafted, revised }: DraftWork): boolean =>
 export const writeBatch = async (tx: Transaction, batch: Batch, membershipsOf: MembershipsOf, clock: Clock): Promise<Committed> => {
   const { drafted, revised, sent, alongside, head } = batch.work;
   const live = drafted.filter((each) => each.inTimeline);
-  // State that changes without an event in the timeline has a place of its own there: from it on clients are told.
+  // State that changes after the last event in the timeline has a place of its own there: from it on clients are told.
   const isUntold = (live.at(-1)?.currentRoot ?? batch.rootBefore) !== head.view.root;
   const count = live.length + (isUntold ? 1 : 0);
   const first = count === 0 ? 0 : await tx.nextPositions(EVENTS_STREAM, count);
   const events = place(batch.work, first);
   if (batch.isNew) insertRoom(tx, batch.room, clock.now());
+  const told = toldPositions(drafted, events, isUntold ? first + live.length : undefined);
   let root = batch.rootBefore;
   const memberships = new Map<number, MembershipRow>();
   for (const [index, each] of drafted.entries()) {
     const event = events[index] as RoomEvent;
     const rows = membershipsOf(each);
     for (const row of rows) memberships.set(row.userNum, row);
-    const position = each.inTimeline ? event.position : isUntold ? first + live.length : undefined;
+    const position = told.get(event.num);
     await writeEvent(tx, batch, each, event, rows, position);
     if (each.currentRoot !== root && position !== undefined) insertStateHistory(tx, batch.room.num, position, each.currentRoot);
     root = each.currentRoot;
@@ -150,6 +169,7 @@ export const writeBatch = async (tx: Transaction, batch: Batch, membershipsOf: M
     live: events.filter((_, index) => drafted[index]?.inTimeline === true).map(latest),
     changed: [...changedNums].flatMap((num) => byNum.get(num) ?? []),
     memberships: [...memberships.values()],
+    told,
     head,
   };
 };

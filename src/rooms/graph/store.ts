@@ -201,6 +201,18 @@ export const rootAt = async (reader: Reader, roomNum: number, position: number):
   return row?.current_root;
 };
 
+/** Changes of current states at positions in (after, upTo] at which there is no event, oldest first. */
+export const silentChangesBetween = (
+  reader: Reader,
+  after: number,
+  upTo: number,
+): Promise<{ readonly room_num: number; readonly stream_position: number }[]> =>
+  reader.all(sql`
+    SELECT h.room_num, h.stream_position FROM room_state_history h
+    WHERE h.stream_position > ${after} AND h.stream_position <= ${upTo}
+      AND NOT EXISTS (SELECT 1 FROM events e WHERE e.stream_position = h.stream_position)
+    ORDER BY h.stream_position`);
+
 /** A user's membership of a room, as the current state has it. */
 export interface MembershipRow {
   readonly roomNum: number;

@@ -9,7 +9,13 @@ import {
   roomEventNumsForwards,
   roomEventNumsNewest,
 } from '#src/rooms/graph/read-store.ts';
-import { rootAt } from '#src/rooms/graph/store.ts';
+import { rootAt, silentChangesBetween } from '#src/rooms/graph/store.ts';
+
+/** A change of a room's current state without an event in the timeline. */
+export interface SilentChange {
+  readonly roomNum: number;
+  readonly position: number;
+}
 
 /** Events in their orders: by live position for sync and followers, by depth and position for history. */
 export interface Timeline {
@@ -21,6 +27,8 @@ export interface Timeline {
   forwards(roomNum: number, point: HistoryPoint, limit: number): Promise<readonly RoomEvent[]>;
   /** Live events of all rooms with positions in (from, to], oldest first. */
   between(from: number, to: number, limit: number): Promise<readonly RoomEvent[]>;
+  /** Changes of rooms' current states at positions in (from, to] that have no event of their own there, because state was resolved anew; oldest first. */
+  silentChanges(from: number, to: number): Promise<readonly SilentChange[]>;
   /** The root of a room's current state as it was at a live position; the empty state before its first event. */
   rootAt(roomNum: number, position: number): Promise<NodeId>;
   /** Takes in events that have just become durable, in the order of their positions. */
@@ -100,6 +108,11 @@ export const createTimeline = (database: Database, events: Events, soleWriter: b
       if (known !== undefined) return known.slice(0, limit).map(latest);
       return list('events between', async (reader) => (await eventNumsBetween(reader, after, upTo, limit)).map((row) => row.event_num));
     },
+    silentChanges: async (after, upTo) =>
+      (await database.read('silent state changes', async (reader) => silentChangesBetween(reader, after, upTo))).map((row) => ({
+        roomNum: row.room_num,
+        position: row.stream_position,
+      })),
     rootAt: async (roomNum, position) =>
       (await database.read('state at position', async (reader) => rootAt(reader, roomNum, position))) ?? '',
     remember,

@@ -47,11 +47,15 @@ export interface WriterTools extends ReceiveTools {
 
 /**
  * Another slice that writes with every batch of events, in the events' own transaction (push counts, relations). `prepare` runs before it,
- * with the room to itself, and may read; what it answers writes in the transaction, which may run twice, and awaits nothing but it.
+ * with the room to itself, and may read; what it answers writes in the transaction, which may run twice, and awaits nothing but it. `told` has for each event
+ * the position from which on clients are told what it changed.
  */
 export interface CommitParticipant {
-  prepare(room: RoomInfo, drafted: readonly Drafted[]): Promise<(tx: Transaction, events: readonly RoomEvent[]) => Promise<void> | void>;
+  prepare(room: RoomInfo, drafted: readonly Drafted[]): Promise<CommitPart>;
 }
+
+/** What a participant writes with a batch. */
+type CommitPart = (tx: Transaction, events: readonly RoomEvent[], told: ReadonlyMap<number, number>) => Promise<void> | void;
 
 /** Commands that one batch takes at most; the others go with the next. */
 const MAX_BATCH = 100;
@@ -185,7 +189,7 @@ const commit = async (tools: WriterTools, hot: HotRoom, work: DraftWork, pending
   await tools.database.write('room batch', async (tx) => {
     tools.fence(tx);
     const committed = await writeBatch(tx, batch, membershipsOf, tools.clock);
-    for (const part of parts) await part(tx, committed.events);
+    for (const part of parts) await part(tx, committed.events, committed.told);
     tx.onCommit(() => {
       const placed = new Map(committed.events.map((event) => [event.num, event]));
       hot.head = {

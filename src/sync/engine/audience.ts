@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { Clock } from '#src/platform/clock.ts';
 import type { Database } from '#src/platform/database/types.ts';
 import type { Notifier } from '#src/platform/streams/wait.ts';
-import { EVENTS_STREAM, type MembershipRow, type RoomEvent, type RoomGraph } from '#src/rooms/graph/index.ts';
+import { EVENTS_STREAM, type MembershipRow, type RoomEvent, type RoomGraph, type SilentChange } from '#src/rooms/graph/index.ts';
 import { createFlips, type Flip, isInLine, ownFlip, type RoomEnd } from '#src/sync/engine/flips.ts';
 import type { Wake } from '#src/sync/ports.ts';
 
@@ -95,7 +95,7 @@ const createWaker = (notifier: Pick<Notifier, 'wake'>): ((userNums: Iterable<num
 
 export const createAudience = ({ database, graph, clock, notifier }: AudienceTools): Audience => {
   const { positions } = database;
-  const flipsOf = createFlips(graph);
+  const flipsFrom = createFlips(graph);
   const listeners = new Map<number, Listener>();
   const hearers = new Map<number, Set<number>>();
   const rooms = new Map<number, Room>();
@@ -130,19 +130,28 @@ export const createAudience = ({ database, graph, clock, notifier }: AudienceToo
     }
   };
 
-  const take = async (event: RoomEvent, woken: Set<number>): Promise<void> => {
-    const position = event.position as number;
-    const known = rooms.get(event.roomNum);
-    const follows = isInLine(event, known);
-    const { flips, isAlone } = follows ? { flips: ownFlip(event), isAlone: true } : await flipsOf(event, known);
-    const keepsState = follows && event.stateKeyNum === undefined && event.stateRoot === known?.root;
-    const isGone = ({ membership }: Flip): boolean => !HEARS.has(membership);
+  /** Wakes a room's hearers, with those who have come in; those who are out now hear of it, and no more. */
+  const tell = (roomNum: number, position: number, flips: readonly Flip[], woken: Set<number>): void => {
     for (const { userNum, membership } of flips) {
       const listener = listeners.get(userNum);
       if (listener === undefined) continue;
       listener.lastChange = position;
-      if (HEARS.has(membership)) addTo(userNum, listener, event.roomNum);
+      if (HEARS.has(membership)) addTo(userNum, listener, roomNum);
     }
+    for (const userNum of hearers.get(roomNum) ?? []) woken.add(userNum);
+    for (const { userNum, membership } of flips) {
+      const listener = listeners.get(userNum);
+      if (listener !== undefined && !HEARS.has(membership)) removeFrom(userNum, listener, roomNum);
+    }
+  };
+
+  const take = async (event: RoomEvent, woken: Set<number>): Promise<void> => {
+    const position = event.position as number;
+    const known = rooms.get(event.roomNum);
+    const follows = isInLine(event, known);
+    const { flips, isAlone } = follows ? { flips: ownFlip(event), isAlone: true } : await flipsFrom.byEvent(event, known);
+    const keepsState = follows && event.stateKeyNum === undefined && event.stateRoot === known?.root;
+    tell(event.roomNum, position, flips, woken);
     rooms.set(event.roomNum, {
       last: position,
       lastStateChange: keepsState ? (known?.lastStateChange ?? position) : position,
@@ -151,12 +160,21 @@ export const createAudience = ({ database, graph, clock, notifier }: AudienceToo
       root: event.stateRoot,
       isAlone,
     });
-    for (const userNum of hearers.get(event.roomNum) ?? []) woken.add(userNum);
-    // Those who are out now have heard of it; they need not hear more.
-    for (const { userNum } of flips.filter(isGone)) {
-      const listener = listeners.get(userNum);
-      if (listener !== undefined) removeFrom(userNum, listener, event.roomNum);
-    }
+  };
+
+  /** Takes in that a room's state has changed without an event. */
+  const takeSilent = async ({ roomNum, position }: SilentChange, woken: Set<number>): Promise<void> => {
+    const known = rooms.get(roomNum);
+    const flips = await flipsFrom.between(roomNum, known?.last ?? position - 1, position);
+    tell(roomNum, position, flips, woken);
+    rooms.set(roomNum, {
+      last: position,
+      lastStateChange: position,
+      lastMemberEvent: flips.length > 0 ? position : (known?.lastMemberEvent ?? 0),
+      eventId: known?.eventId ?? '',
+      root: undefined,
+      isAlone: false,
+    });
   };
 
   const isBehind = (): boolean => upTo < positions.current(EVENTS_STREAM).min;
@@ -166,9 +184,13 @@ export const createAudience = ({ database, graph, clock, notifier }: AudienceToo
       const target = positions.current(EVENTS_STREAM).min;
       if (upTo >= target) return;
       const events = await graph.timeline.between(upTo, target, SLICE);
+      const end = events.length < SLICE ? target : (events.at(-1)?.position ?? target);
+      // Each position is an event's, unless a write failed or state changed by itself.
+      const silent = end - upTo > events.length ? await graph.timeline.silentChanges(upTo, end) : [];
       const woken = new Set<number>();
-      for (const event of events) await take(event, woken);
-      upTo = events.length < SLICE ? target : (events.at(-1)?.position ?? target);
+      for (const each of [...events, ...silent].sort((a, b) => (a.position as number) - (b.position as number)))
+        await ('pdu' in each ? take(each, woken) : takeSilent(each, woken));
+      upTo = end;
       wakeUsers(woken);
       notifier.wake(new Set(events.map(({ roomNum }) => peekingKey(roomNum))));
     }

@@ -33,38 +33,46 @@ export const isInLine = (event: RoomEvent, before: RoomEnd | undefined): boolean
 export const ownFlip = (event: RoomEvent): readonly Flip[] =>
   event.pdu.type === MEMBER && event.stateKeyNum !== undefined ? [{ userNum: event.stateKeyNum, membership: membershipOf(event) }] : [];
 
-/**
- * Finds whose membership an event has changed that does not lie on its room's one end: there the state is resolved anew, which can bring people in
- * and out by events that are old.
- */
+/** Finds whose membership has changed where the state is resolved anew, which can bring people in and out by events that are old. */
+export interface Flips {
+  /** By an event, whether or not it lies on its room's one end; `isAlone` says that it is the only end now. */
+  byEvent(event: RoomEvent, before: RoomEnd | undefined): Promise<{ flips: readonly Flip[]; isAlone: boolean }>;
+  /** Between two positions of a room. */
+  between(roomNum: number, from: number, to: number): Promise<readonly Flip[]>;
+}
+
 export const createFlips = ({
   timeline,
   states,
   events,
   rooms,
   head,
-}: Pick<RoomGraph, 'timeline' | 'states' | 'events' | 'rooms' | 'head'>) => {
+}: Pick<RoomGraph, 'timeline' | 'states' | 'events' | 'rooms' | 'head'>): Flips => {
   const isOnlyEnd = async ({ roomNum, eventId }: RoomEvent): Promise<boolean> => {
     const room = (await rooms([roomNum])).get(roomNum);
     const { extremities } = room === undefined ? { extremities: [] } : await head(room);
     return extremities.length === 1 && extremities[0]?.eventId === eventId;
   };
 
-  return async (event: RoomEvent, before: RoomEnd | undefined): Promise<{ flips: readonly Flip[]; isAlone: boolean }> => {
-    const isAlone = await isOnlyEnd(event);
-    // What the only end cites was the only end before it.
-    if (before === undefined && isAlone && event.pdu.prev_events.length <= 1) return { flips: ownFlip(event), isAlone };
-    const position = event.position as number;
-    const [from, to] = await Promise.all([
-      timeline.rootAt(event.roomNum, before?.last ?? position - 1),
-      timeline.rootAt(event.roomNum, position),
-    ]);
+  const between: Flips['between'] = async (roomNum, from, to) => {
+    const [before, after] = await Promise.all([timeline.rootAt(roomNum, from), timeline.rootAt(roomNum, to)]);
     const flips: Flip[] = [];
-    for (const { after, before: past } of await states.diff(event.roomNum, from, to)) {
-      const holder = await events.byNum((after ?? past) as number);
+    for (const { after: now, before: past } of await states.diff(roomNum, before, after)) {
+      const holder = await events.byNum((now ?? past) as number);
       if (holder?.pdu.type !== MEMBER || holder.stateKeyNum === undefined) continue;
-      flips.push({ userNum: holder.stateKeyNum, membership: after === undefined ? 'leave' : membershipOf(holder) });
+      flips.push({ userNum: holder.stateKeyNum, membership: now === undefined ? 'leave' : membershipOf(holder) });
     }
-    return { flips, isAlone };
+    return flips;
+  };
+
+  return {
+    between,
+    byEvent: async (event, before) => {
+      const isAlone = await isOnlyEnd(event);
+      // What the only end cites was the only end before it.
+      if (before === undefined && isAlone && event.pdu.prev_events.length <= 1) return { flips: ownFlip(event), isAlone };
+      const position = event.position as number;
+      return { flips: await between(event.roomNum, before?.last ?? position - 1, position), isAlone };
+    },
   };
 };

@@ -1,5 +1,6 @@
 import type { Database } from '#src/platform/database/types.ts';
 import type { NodeId, RoomGraph, RoomInfo } from '#src/rooms/graph/index.ts';
+import type { Audience } from '#src/sync/engine/audience.ts';
 import { rootsAt } from '#src/sync/engine/views.ts';
 
 /** The roots of rooms' current states as they were at a position, by room number. */
@@ -10,12 +11,13 @@ const FEW = 8;
 
 /** Rooms that have not moved since are answered from memory. */
 export const createRoots =
-  (database: Database, graph: Pick<RoomGraph, 'head'>): ReadRoots =>
+  (database: Database, graph: Pick<RoomGraph, 'head'>, audience: Pick<Audience, 'activity' | 'since'>): ReadRoots =>
   async (rooms, position) => {
+    const isStill = (room: RoomInfo): boolean => position >= audience.since() && (audience.activity(room.num)?.last ?? 0) <= position;
     const roots = new Map<number, NodeId>();
     const missing: number[] = [];
     for (const room of rooms) {
-      if (rooms.length > FEW) {
+      if (rooms.length > FEW || !isStill(room)) {
         missing.push(room.num);
         continue;
       }

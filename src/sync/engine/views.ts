@@ -49,8 +49,10 @@ export const oldestOfRooms = async (
 /** Those of the rooms in which there are events with positions in (after, upTo]. */
 export const roomsWithEvents = async (reader: Reader, roomNums: readonly number[], after: number, upTo: number): Promise<Set<number>> => {
   const rows = await reader.all<{ room_num: number }>(sql`
-    SELECT r.room_num FROM rooms r WHERE r.room_num ${sql.in(roomNums)} AND EXISTS (
-      SELECT 1 FROM events e WHERE e.room_num = r.room_num AND e.stream_position > ${after} AND e.stream_position <= ${upTo})`);
+    SELECT r.room_num FROM rooms r WHERE r.room_num ${sql.in(roomNums)} AND (EXISTS (
+      SELECT 1 FROM events e WHERE e.room_num = r.room_num AND e.stream_position > ${after} AND e.stream_position <= ${upTo}
+    ) OR EXISTS (
+      SELECT 1 FROM room_state_history h WHERE h.room_num = r.room_num AND h.stream_position > ${after} AND h.stream_position <= ${upTo}))`);
   return new Set(rows.map((row) => row.room_num));
 };
 

@@ -75,7 +75,7 @@ const judgeOneAgain = async (work: Rejudging, event: RoomEvent, incoming: Incomi
   const changed = await stateBefore(bench, cited.prev);
   const before = { changed, view: changed.root === current.root ? current : newView(changed.root) };
   const inHistory = await judgeInHistory(bench, incoming, cited, before.view);
-  const isOpen = event.position === undefined && (isAsked || isRejected(event));
+  const isOpen = isRejected(event) || (isAsked && event.position === undefined);
   const kept = isRejected(inHistory) || isOpen ? inHistory : { facts: event.facts, fault: event.fault };
   const judgement = isOpen ? await judgeNow(bench, incoming, kept, current) : kept;
   const made = await draftInGraph(bench, incoming, judgement, cited, before, event);
