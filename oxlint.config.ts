@@ -14,6 +14,7 @@ const ABOVE_ROOMS = [
   'profiles',
   'push',
   'receipts',
+  'rendezvous',
   'server-info',
   'sync',
   'to-device',

@@ -18,7 +18,7 @@ import { createFollowers, type Followers } from '#src/platform/streams/followers
 import { VERSION } from '#src/platform/version.ts';
 import { accountDataRoutes, createAccountData, deleteAccountDataOf } from '#src/account-data/index.ts';
 import { createAccounts, type ErasedUsers, openErasedUsers } from '#src/accounts/index.ts';
-import { adminRoutes } from '#src/admin/index.ts';
+import { adminRoutes, whoisRoutes } from '#src/admin/index.ts';
 import { createDeviceLists, deviceListRoutes } from '#src/device-lists/index.ts';
 import {
   createDeviceKeys,
@@ -34,6 +34,7 @@ import { createFilters, deleteFiltersOf, filterRoutes, parseEventFilter } from '
 import { createProfiles, profilePort, profileRoutes } from '#src/profiles/index.ts';
 import { createReceipts, receiptRoutes } from '#src/receipts/index.ts';
 import { createPush, deletePushDataOf } from '#src/push/index.ts';
+import { rendezvousRoutes } from '#src/rendezvous/index.ts';
 import { createCreation, creationRoutes } from '#src/rooms/creation/index.ts';
 import { createDirectory, createPublicRooms, directoryRoutes, publicRoomsRoutes } from '#src/rooms/directory/index.ts';
 import { createHistory } from '#src/rooms/history/index.ts';
@@ -163,6 +164,8 @@ const assembleUsers = (ground: Ground, erasedUsers: ErasedUsers, remote: RemoteQ
     ...profileRoutes({ access, profiles, config }),
     ...filterRoutes({ access, filters }),
     ...adminRoutes({ access, accounts, devices, serverName: config.server_name }),
+    ...whoisRoutes({ access, accounts, strings, serverName: config.server_name }),
+    ...rendezvousRoutes({ ...ground, access }),
     ...serverInfoRoutes({ access, clock, config, serverVersion: VERSION }),
   ];
   return { accounts, access, remainingKeys, toDevice, profiles, filters, routes };

@@ -62,6 +62,8 @@ export interface Accounts {
   readonly endSessionsOn: (tx: Transaction, userNum: number, deviceIds: readonly string[]) => Promise<void>;
   /** Where each of a user's devices was last seen, by device id. */
   readonly devicesSeen: (userNum: number) => Promise<ReadonlyMap<string, DeviceSeen>>;
+  /** All addresses from which a user was seen. */
+  readonly seenFrom: (userNum: number) => Promise<readonly DeviceSeen[]>;
   /** Makes a token with which `uses` people may register; any number of them when it is undefined. */
   readonly createRegistrationToken: (uses: number | undefined) => Promise<string>;
   /** The deactivated leave their rooms; to be started by who knows how. */
@@ -183,6 +185,7 @@ export const createAccounts = (dependencies: AccountDependencies): Accounts => {
     resetPassword: parts.resetPassword,
     endSessionsOn: sessions.endOnDevices,
     devicesSeen: lastSeen.devicesOf,
+    seenFrom: lastSeen.placesOf,
     createRegistrationToken: parts.registrationTokens.create,
     parting,
     jobs: [

@@ -19,6 +19,8 @@ export interface LastSeen {
   readonly note: (requester: Requester, request: IncomingRequest) => void;
   /** Where each of a user's devices was last seen, by device id. */
   readonly devicesOf: (userNum: number) => Promise<ReadonlyMap<string, DeviceSeen>>;
+  /** All addresses from which a user was seen, each with the last time. */
+  readonly placesOf: (userNum: number) => Promise<readonly DeviceSeen[]>;
   /** Writes what was noted. */
   readonly flush: () => Promise<void>;
   /** Deletes what is older than `user_ips_max_age`. */
@@ -55,6 +57,13 @@ export const createLastSeen = ({
     });
   };
 
+  /** What is written, and behind it what is not yet. */
+  const rowsOf = async (userNum: number): Promise<ClientIpRow[]> => {
+    const unwritten = [...noted.values()].filter((row) => row.user_num === userNum);
+    const rows = await database.read('where devices were seen', (reader) => readClientIps(reader, userNum));
+    return [...rows, ...unwritten];
+  };
+
   return {
     note: ({ userNum, deviceId = '' }, { ip, headers }) => {
       const nowMs = clock.now();
@@ -67,11 +76,13 @@ export const createLastSeen = ({
         flush().catch((error: unknown) => log.warn({ err: error }, 'could not write where devices were last seen'));
       }, FLUSH_AFTER_MS).unref();
     },
+    placesOf: async (userNum) => {
+      const places = new Map((await rowsOf(userNum)).map((row) => [`${row.device_id} ${row.ip}`, row]));
+      return [...places.values()].map((row) => ({ ip: row.ip, ts: row.last_seen_ts, userAgent: row.user_agent }));
+    },
     devicesOf: async (userNum) => {
-      const unwritten = [...noted.values()].filter((row) => row.user_num === userNum);
-      const rows = await database.read('where devices were seen', (reader) => readClientIps(reader, userNum));
       const seen = new Map<string, DeviceSeen>();
-      for (const row of [...rows, ...unwritten]) {
+      for (const row of await rowsOf(userNum)) {
         if (row.last_seen_ts < (seen.get(row.device_id)?.ts ?? -Infinity)) continue;
         seen.set(row.device_id, { ip: row.ip, ts: row.last_seen_ts, userAgent: row.user_agent });
       }

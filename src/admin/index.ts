@@ -1,1 +1,2 @@
+export { whoisRoutes } from '#src/admin/whois.ts';
 export { adminRoutes } from '#src/admin/routes.ts';

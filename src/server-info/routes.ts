@@ -15,14 +15,19 @@ const STATIC = '/_matrix/static/';
 const VERSIONS =
   'r0.0.1 r0.1.0 r0.2.0 r0.3.0 r0.4.0 r0.5.0 r0.6.0 r0.6.1 v1.1 v1.2 v1.3 v1.4 v1.5 v1.6 v1.7 v1.8 v1.9 v1.10 v1.11 v1.12'.split(' ');
 
-type EncryptionConfig = Pick<Config, 'encryption_enabled_by_default_for_room_type'>;
+type FeatureConfig = Pick<Config, 'encryption_enabled_by_default_for_room_type' | 'experimental_features'>;
 
-const unstableFeatures = ({ encryption_enabled_by_default_for_room_type: encrypted }: EncryptionConfig): object => ({
+const unstableFeatures = ({
+  encryption_enabled_by_default_for_room_type: encrypted,
+  experimental_features: chosen,
+}: FeatureConfig): object => ({
   'io.element.e2ee_forced.public': encrypted === 'all',
   'io.element.e2ee_forced.private': encrypted !== 'off',
   'io.element.e2ee_forced.trusted_private': encrypted !== 'off',
   // Profiles with fields of the client's choice, as clients look for them before they look at versions.
   'uk.tcpip.msc4133.stable': true,
+  // Signing in by QR code; for its successor clients ask whether sessions can be created.
+  ...((chosen.msc4108_enabled || chosen.msc4108_delegation_endpoint !== undefined) && { 'org.matrix.msc4108': true }),
 });
 
 /** Which fields of their profiles users may set: all, but where the name or the avatar is not theirs to change. */

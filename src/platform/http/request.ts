@@ -62,6 +62,8 @@ export class HttpRequest implements IncomingRequest, LogContext {
   /** Body bytes of the answer, as far as they are known before it is sent. */
   answeredBytes = 0;
   handledMs: number | undefined;
+  /** What its route's answers carry. */
+  answerHeaders: Readonly<Record<string, string>> | undefined;
   readonly #raw: IncomingMessage;
   readonly #site: Site;
   #bytes: Promise<Buffer> | undefined;

@@ -116,6 +116,8 @@ export interface Route {
   readonly body: Schema | undefined;
   /** The largest body in bytes; by default the server's general limit. */
   readonly bodyLimit: number | undefined;
+  /** What every answer of the route, also to `OPTIONS`, carries in the place of the usual. */
+  readonly headers: Readonly<Record<string, string>> | undefined;
   readonly handle: (call: Call<unknown, unknown, unknown, unknown>) => Promise<unknown>;
 }
 
@@ -131,6 +133,7 @@ export const route = <Path extends string, Caller, Query extends Schema = Schema
   query?: Query;
   body?: Body;
   bodyLimit?: number;
+  headers?: Readonly<Record<string, string>>;
   handle: (call: Call<Caller, PathParams<Path>, Static<Query>, Static<Body>>) => Promise<unknown>;
 }): Route => ({
   method: definition.method,
@@ -141,5 +144,6 @@ export const route = <Path extends string, Caller, Query extends Schema = Schema
   query: definition.query,
   body: definition.body,
   bodyLimit: definition.bodyLimit,
+  headers: definition.headers,
   handle: definition.handle as Route['handle'],
 });

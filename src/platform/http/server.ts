@@ -117,6 +117,8 @@ const createDispatch = (app: App, routes: readonly Route[]): HttpApp['handle'] =
     for (const url of route.paths) {
       add(route.method, url, target);
       if (route.method === 'GET') add('HEAD', url, target);
+      if (route.headers !== undefined && !router.hasRoute('OPTIONS', url))
+        add('OPTIONS', url, (exchange) => answerOptions(app, exchange, route.headers));
     }
   }
   return (request, response) => {
@@ -163,6 +165,7 @@ const targetOf = (app: App, route: Route): Target => {
   };
   return (exchange, params) => {
     const incoming = begin(app, exchange, mounted.metrics, mounted.isQuiet);
+    incoming.answerHeaders = route.headers;
     void withLogContext(incoming, () => serve(app, mounted, incoming, exchange, params));
   };
 };
@@ -192,7 +195,12 @@ const begin = (app: App, { request, response, query }: Exchange, metrics: Reques
 
 const deliver = (app: App, incoming: HttpRequest, response: ServerResponse, outgoing: Outgoing): void => {
   incoming.handledMs = app.options.clock.monotonic();
-  incoming.answeredBytes = send(response, outgoing, app.isDraining ? app.lastHeaders : app.headers);
+  const headers = app.isDraining ? app.lastHeaders : app.headers;
+  incoming.answeredBytes = send(
+    response,
+    outgoing,
+    incoming.answerHeaders === undefined ? headers : { ...headers, ...incoming.answerHeaders },
+  );
 };
 
 /** A request's whole way: who, how often, what, and the answer. */
@@ -263,9 +271,9 @@ const fail = (app: App, exchange: Exchange, error: MatrixError): void => {
   withLogContext(incoming, () => answerFailure(app, incoming, exchange.response, error));
 };
 
-const answerOptions = (app: App, exchange: Exchange): void => {
+const answerOptions = (app: App, exchange: Exchange, headers?: Route['headers']): void => {
   begin(app, exchange, app.httpMetrics.of('OPTIONS', 'options', app.site.tag), true);
-  exchange.response.writeHead(204, { ...CORS_HEADERS, ...app.headers }).end();
+  exchange.response.writeHead(204, { ...CORS_HEADERS, ...app.headers, ...headers }).end();
 };
 
 const drain = (app: App): Promise<void> => {

@@ -3,6 +3,7 @@ import { boolean, custom, duration, ignored, integer, key, refused, string, url 
 import type { Rules } from '#src/platform/config/rules.ts';
 
 const off = (text: string) => key(boolean(false), text);
+const acting = (text: string) => key(boolean(false), text, { acts: true });
 const on = (text: string) => key(boolean(true), text);
 
 /** `off` without quotes is the boolean false in YAML 1.1. */
@@ -59,8 +60,8 @@ const features = {
   msc4028_push_encrypted_events: off('Push notifications for all encrypted events.'),
   msc4069_profile_inhibit_propagation: off('Changing a profile without telling the rooms.'),
   msc4076_enabled: off('Pushers without a badge count.'),
-  msc4108_enabled: off('Login by QR code; needs `matrix_authentication_service`.'),
-  msc4108_delegation_endpoint: key(url(), 'Who else looks after login by QR code.'),
+  msc4108_enabled: acting('Login by QR code; needs `matrix_authentication_service`.'),
+  msc4108_delegation_endpoint: key(url(), 'Who else looks after login by QR code.', { acts: true }),
   msc4133_enabled: off('Further fields in profiles, under their unstable name.'),
   msc4140_max_delayed_events_per_user: key(integer(100), 'How many delayed events a user may have.'),
   msc4143_enabled: off('Telling clients of the transports for group calls.'),
@@ -77,7 +78,9 @@ const features = {
   msc4306_enabled: off('Subscribing to threads.'),
   msc4354_enabled: off('Sticky events.'),
   msc4370_enabled: off('Telling other servers the extremities of a room.'),
-  msc4388_mode: key(qrLogin, 'The channel for signing in by QR code; other than `off` it needs `matrix_authentication_service`.'),
+  msc4388_mode: key(qrLogin, 'The channel for signing in by QR code; other than `off` it needs `matrix_authentication_service`.', {
+    acts: true,
+  }),
   msc4446_enabled: off('Moving the read marker back.'),
   msc4450_enabled: off('Choosing the identity provider when confirming a sensitive action.'),
   msc4452_enabled: off('Telling clients whether links are previewed.'),
