@@ -40,9 +40,16 @@ export const oldestOfRooms = async (
   upTo: number,
   limit: number,
 ): Promise<number[]> => {
+  // As above: no more than `limit` events of each room are read, however far back `after` lies.
   const rows = await reader.all<{ event_num: number }>(sql`
-    SELECT event_num FROM events WHERE room_num ${sql.in(roomNums)} AND stream_position > ${after} AND stream_position <= ${upTo}
-    ORDER BY stream_position LIMIT ${limit}`);
+    SELECT e.event_num FROM (
+      SELECT r.room_num, (
+        SELECT c.stream_position FROM events c
+        WHERE c.room_num = r.room_num AND c.stream_position > ${after} AND c.stream_position <= ${upTo}
+        ORDER BY c.stream_position LIMIT 1 OFFSET ${limit - 1}
+      ) AS cut FROM rooms r WHERE r.room_num ${sql.in(roomNums)} LIMIT ${roomNums.length}
+    ) w JOIN events e ON e.room_num = w.room_num AND e.stream_position > ${after} AND e.stream_position <= COALESCE(w.cut, ${upTo})
+    ORDER BY e.stream_position LIMIT ${limit}`);
   return rows.map((row) => row.event_num);
 };
 
