@@ -181,6 +181,30 @@ withBothDatabases('both engines answer with the same types', async (_t, open) =>
   await assert.rejects(database.read('too large', (reader) => reader.all(sql`SELECT num FROM test_notes`)));
 });
 
+withBothDatabases('texts are rows to join with, none of them included', async (_t, open) => {
+  const database = await open();
+  await createNotes(database);
+  await database.write('add', async (tx) => {
+    for (const [num, body] of [
+      [1, 'a'],
+      [2, "b'"],
+      [3, 'c'],
+      [4, null],
+    ] as const)
+      tx.insert(notes, note(num, body));
+  });
+  const found = async (bodies: readonly string[]): Promise<number[]> =>
+    (
+      await database.read('found', async (reader) =>
+        reader.all<{ num: number }>(
+          sql`SELECT n.num FROM ${sql.texts(bodies)} AS wanted CROSS JOIN test_notes n WHERE n.num < ${4} AND n.body = wanted.value ORDER BY n.num`,
+        ),
+      )
+    ).map(({ num }) => num);
+  assert.deepEqual(await found(["b'", 'x', 'a']), [1, 2]);
+  assert.deepEqual(await found([]), []);
+});
+
 withBothDatabases('a read sees one state of the database throughout', async (_t, open) => {
   const database = await open();
   await createNotes(database);

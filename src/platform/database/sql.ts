@@ -13,6 +13,8 @@ export type SqlArgument = SqlValue | SqlList;
 /** A list of values for `IN`: `WHERE x ${sql.in(ids)}` is one statement whatever the length (`json_each` on SQLite, `ANY` on PostgreSQL). */
 export interface SqlList {
   readonly list: readonly (string | number)[];
+  /** True for texts that are to be rows of a table, see `sql.texts`. */
+  readonly isTable?: true;
 }
 
 /**
@@ -21,6 +23,20 @@ export interface SqlList {
 export const sql = (parts: TemplateStringsArray, ...values: SqlArgument[]): Sql => ({ parts, values });
 
 sql.in = (list: readonly (string | number)[]): SqlList => ({ list });
+
+/**
+ * Texts as a table of one column, `value`: `FROM ${sql.texts(ids)} AS wanted CROSS JOIN nodes WHERE node_id = wanted.value` looks each of them up by index. With
+ * `sql.in` PostgreSQL may rather read all that the other conditions leave, when it knows little of the table yet or the list is long.
+ */
+sql.texts = (list: readonly string[]): SqlList => ({ list, isTable: true });
+
+const PLACEHOLDERS = {
+  sqlite: { in: () => 'IN (SELECT value FROM json_each(?))', table: () => '(SELECT value FROM json_each(?))' },
+  postgres: {
+    in: (place: number) => `= ANY($${String(place)})`,
+    table: (place: number) => `(SELECT unnest($${String(place)}::text[]) AS value)`,
+  },
+} as const;
 
 const isList = (value: SqlArgument): value is SqlList => typeof value === 'object' && value !== null && 'list' in value;
 
@@ -31,8 +47,7 @@ export const render = (query: Sql, engine: Engine): { text: string; values: (Sql
   query.values.forEach((value, index) => {
     const next = query.parts[index + 1] ?? '';
     if (isList(value)) {
-      const placeholder = engine === 'sqlite' ? 'IN (SELECT value FROM json_each(?))' : `= ANY($${String(index + 1)})`;
-      text += placeholder + next;
+      text += PLACEHOLDERS[engine][value.isTable === true ? 'table' : 'in'](index + 1) + next;
       values.push(engine === 'sqlite' ? JSON.stringify(value.list) : value.list);
     } else {
       text += (engine === 'sqlite' ? '?' : `$${String(index + 1)}`) + next;

@@ -177,7 +177,9 @@ export const nodesOfRoom = async (
   roomNum: number,
   ids: readonly NodeId[],
 ): Promise<{ node_id: NodeId; data: Uint8Array }[]> =>
-  reader.all(sql`SELECT node_id, data FROM state_nodes WHERE room_num = ${roomNum} AND node_id ${sql.in(ids)}`);
+  reader.all(sql`
+    SELECT n.node_id, n.data FROM ${sql.texts(ids)} AS wanted CROSS JOIN state_nodes n
+    WHERE n.room_num = ${roomNum} AND n.node_id = wanted.value`);
 
 /** The root nodes of the states after some events. */
 export const rootNodesOf = async (
