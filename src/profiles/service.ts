@@ -27,6 +27,8 @@ export interface ChangedProfile {
   readonly userNum: number;
   readonly position: number;
   readonly profile: Profile;
+  /** How far the stream of events was when the change was asked for. */
+  readonly eventsPosition: number;
 }
 
 export interface Profiles {
@@ -171,10 +173,11 @@ export const createProfiles = ({
 
   const setNamed = async (requester: Requester, { userNum }: User, name: NamedField, text: string): Promise<void> => {
     if (!requester.isAdmin) await checkMayChange(userNum, name);
+    const eventsPosition = database.positions.current('events').min;
     await database.write('set profile', async (tx) => {
       await checkSize(tx, userNum, name, text);
       const position = await tx.nextPositions('profiles');
-      await setProfileField(tx, userNum, name, text === '' ? null : text, position);
+      await setProfileField(tx, userNum, name, text === '' ? null : text, { position, eventsPosition });
     });
   };
 
@@ -183,7 +186,12 @@ export const createProfiles = ({
     read: readAll,
     changesSince: async (reader, from, to) => {
       const rows = await readChangedProfiles(reader, from, to);
-      return rows.map((row) => ({ userNum: row.user_num, position: row.position, profile: fromRow(row) }));
+      return rows.map((row) => ({
+        userNum: row.user_num,
+        position: row.position,
+        profile: fromRow(row),
+        eventsPosition: row.events_position,
+      }));
     },
     get,
     all,
@@ -225,9 +233,10 @@ export const profilePort: ProfilePort = {
     await insertProfile(tx, { user_num: userNum, displayname: displayname ?? null, avatar_url: null }, position);
   },
   clear: async (tx, userNum) => {
-    const position = await tx.nextPositions('profiles');
-    await setProfileField(tx, userNum, 'displayname', null, position);
-    await setProfileField(tx, userNum, 'avatar_url', null, position);
+    // Whatever its rooms say now goes with it.
+    const place = { position: await tx.nextPositions('profiles'), eventsPosition: Number.MAX_SAFE_INTEGER };
+    await setProfileField(tx, userNum, 'displayname', null, place);
+    await setProfileField(tx, userNum, 'avatar_url', null, place);
     await deleteFields(tx, userNum);
   },
 };

@@ -13,9 +13,13 @@ export const readProfiles = (reader: Reader, userNums: readonly number[]): Promi
   reader.all<ProfileRow>(sql`SELECT user_num, displayname, avatar_url FROM profiles WHERE user_num ${sql.in(userNums)}`);
 
 /** The users whose profiles last changed after `from` and not after `to`, in that order. */
-export const readChangedProfiles = (reader: Reader, from: number, to: number): Promise<(ProfileRow & { position: number })[]> =>
+export const readChangedProfiles = (
+  reader: Reader,
+  from: number,
+  to: number,
+): Promise<(ProfileRow & { position: number; events_position: number })[]> =>
   reader.all(sql`
-    SELECT user_num, displayname, avatar_url, position FROM profiles
+    SELECT user_num, displayname, avatar_url, position, events_position FROM profiles
     WHERE position > ${from} AND position <= ${to} ORDER BY position`);
 
 /** Adds a profile unless the user has one. */
@@ -26,20 +30,27 @@ export const insertProfile = async (tx: Transaction, row: ProfileRow, position: 
     ON CONFLICT DO NOTHING`);
 };
 
+/** Where a change of a profile stands in its own stream, and how far that of events was. */
+export interface ChangePlace {
+  readonly position: number;
+  readonly eventsPosition: number;
+}
+
 /** Sets one field of a profile. */
 export const setProfileField = async (
   tx: Transaction,
   userNum: number,
   field: NamedField,
   value: string | null,
-  position: number,
+  { position, eventsPosition }: ChangePlace,
 ): Promise<void> => {
   await insertProfile(tx, { user_num: userNum, displayname: null, avatar_url: null }, position);
   await tx.run(
     field === 'displayname'
-      ? sql`UPDATE profiles SET displayname = ${value}, position = ${position} WHERE user_num = ${userNum}`
-      : sql`UPDATE profiles SET avatar_url = ${value}, position = ${position} WHERE user_num = ${userNum}`,
+      ? sql`UPDATE profiles SET displayname = ${value} WHERE user_num = ${userNum}`
+      : sql`UPDATE profiles SET avatar_url = ${value} WHERE user_num = ${userNum}`,
   );
+  await tx.run(sql`UPDATE profiles SET position = ${position}, events_position = ${eventsPosition} WHERE user_num = ${userNum}`);
 };
 
 /** The further fields of a profile, as JSON by name. */

@@ -34,7 +34,8 @@ test('a changed profile is carried into joined rooms once, and into no others', 
   const same = await makeRoom(graph, { displayname: 'Alice the Great', kind: 'guest' });
   const left = await makeRoom(graph, { membership: 'leave' });
   const userNum = (await strings.numOf(ALICE)) as number;
-  const changed = [{ userNum, profile: { displayname: 'Alice the Great', avatarUrl: undefined } }];
+  const profile = { displayname: 'Alice the Great', avatarUrl: undefined };
+  const changed = [{ userNum, profile, eventsPosition: database.positions.current('events').min }];
   const profiles = { changesSince: () => Promise.resolve(changed) };
   const { handle } = createProfileChanges({ graph, database, strings, profiles, log });
   const memberIn = async (room: RoomInfo) => (await graph.currentState(room, 'm.room.member', ALICE))?.pdu.content;
@@ -48,4 +49,44 @@ test('a changed profile is carried into joined rooms once, and into no others', 
   assert.equal(await graph.currentRoot(old), carried);
   assert.equal(await graph.currentRoot(same), sameBefore);
   assert.equal(await graph.currentRoot(left), leftBefore);
+});
+
+test('a name that its user chooses for one room after the change is not taken away, and one given on joining is', async (t) => {
+  const config = { name: 'sqlite3', args: { database: ':memory:' } } as const;
+  const database = await openDatabase({ config, writer: 'master', clock: systemClock, logger: log });
+  t.after(() => database.close());
+  const strings = createStrings(database);
+  const signingKey = signingKeyFromSeed('ed25519:a_test', Buffer.alloc(32, 1));
+  const tools = { database, strings, clock: systemClock, random: systemRandom, serverName: 'example.org', signingKey, soleWriter: true };
+  const graph = await createRoomGraph(tools);
+  const name = async (room: RoomInfo) => (await graph.currentState(room, 'm.room.member', ALICE))?.pdu.content.displayname;
+  const say = async (room: RoomInfo, membership: string, displayname: string): Promise<void> => {
+    const member = { sender: ALICE, type: 'm.room.member', stateKey: ALICE, content: { membership, displayname } };
+    await graph.write(room, async (draft) => draft.append(member));
+  };
+  const [plain, chosen, rejoined] = [await makeRoom(graph, {}), await makeRoom(graph, {}), await makeRoom(graph, {})];
+  await graph.write(rejoined, async (draft) =>
+    draft.append({ sender: ALICE, type: 'm.room.join_rules', stateKey: '', content: { join_rule: 'public' } }),
+  );
+  await say(rejoined, 'leave', 'Alice');
+  const userNum = (await strings.numOf(ALICE)) as number;
+  let changed = [
+    { userNum, profile: { displayname: 'One', avatarUrl: undefined }, eventsPosition: database.positions.current('events').min },
+  ];
+  const { handle } = createProfileChanges({ graph, database, strings, profiles: { changesSince: () => Promise.resolve(changed) }, log });
+  await say(chosen, 'join', 'Only here');
+  await say(rejoined, 'join', 'Alice');
+  await handle(0, 1);
+  assert.deepEqual([await name(plain), await name(chosen), await name(rejoined)], ['One', 'Only here', 'One']);
+  // The next change was asked for before the first one had been carried.
+  changed = changed.map((change) => ({ ...change, profile: { displayname: 'Two', avatarUrl: undefined } }));
+  await handle(1, 2);
+  assert.deepEqual([await name(plain), await name(chosen), await name(rejoined)], ['Two', 'Only here', 'Two']);
+  changed = changed.map((change) => ({
+    ...change,
+    profile: { displayname: 'Three', avatarUrl: undefined },
+    eventsPosition: database.positions.current('events').min,
+  }));
+  await handle(2, 3);
+  assert.deepEqual([await name(plain), await name(chosen), await name(rejoined)], ['Three', 'Three', 'Three']);
 });
