@@ -7,6 +7,7 @@ const ROOMS = ['graph', 'directory', 'membership', 'creation', 'messaging', 'his
 const ABOVE_ROOMS = [
   'account-data',
   'admin',
+  'dehydrated-devices',
   'device-lists',
   'doctor',
   'federation',

@@ -19,10 +19,12 @@ import { VERSION } from '#src/platform/version.ts';
 import { accountDataRoutes, createAccountData, deleteAccountDataOf } from '#src/account-data/index.ts';
 import { createAccounts, type ErasedUsers, openErasedUsers } from '#src/accounts/index.ts';
 import { adminRoutes, whoisRoutes } from '#src/admin/index.ts';
+import { createDehydratedDevices, dehydratedDeviceRoutes, deleteDehydrated } from '#src/dehydrated-devices/index.ts';
 import { createDeviceLists, deviceListRoutes } from '#src/device-lists/index.ts';
 import {
   createDeviceKeys,
   createDevices,
+  createFirstKeys,
   createKnownDevices,
   createRemainingKeys,
   devicePort,
@@ -137,7 +139,15 @@ const assembleUsers = (ground: Ground, erasedUsers: ErasedUsers, remote: RemoteQ
     knownDevices,
     keyRequests: ground.limiters.of('rc_key_requests'),
   });
-  const ownDevices = devicePort({ clock, remaining: remainingKeys, known: knownDevices, onRemoved: toDevice.onDevicesRemoved });
+  const ownDevices = devicePort({
+    clock,
+    remaining: remainingKeys,
+    known: knownDevices,
+    onRemoved: async (tx, userNum, deviceIds) => {
+      await toDevice.onDevicesRemoved(tx, userNum, deviceIds);
+      await deleteDehydrated(tx, userNum, deviceIds);
+    },
+  });
   const accounts = createAccounts({
     ...ground,
     log: ground.log('accounts'),
@@ -153,6 +163,13 @@ const assembleUsers = (ground: Ground, erasedUsers: ErasedUsers, remote: RemoteQ
   });
   const { access } = accounts;
   const devices = createDevices({ database, accounts, port: ownDevices });
+  const dehydratedDevices = createDehydratedDevices({
+    database,
+    devices: ownDevices,
+    endSessionsOn: accounts.endSessionsOn,
+    firstKeys: createFirstKeys({ clock, remaining: remainingKeys }),
+    toDevice,
+  });
   const keys = createDeviceKeys({ database, strings, clock, serverName: config.server_name, remaining: remainingKeys });
   const profiles = createProfiles({ database, config, findUser: accounts.find, remote });
   const filters = createFilters({ database, config });
@@ -163,7 +180,8 @@ const assembleUsers = (ground: Ground, erasedUsers: ErasedUsers, remote: RemoteQ
     ...toDeviceRoutes({ access, toDevice }),
     ...profileRoutes({ access, profiles, config }),
     ...filterRoutes({ access, filters }),
-    ...adminRoutes({ access, accounts, devices, serverName: config.server_name }),
+    ...(config.experimental_features.msc3814_enabled ? dehydratedDeviceRoutes({ access, dehydratedDevices }) : []),
+    ...adminRoutes({ access, accounts, devices, dehydratedDevices, serverName: config.server_name }),
     ...whoisRoutes({ access, accounts, strings, serverName: config.server_name }),
     ...rendezvousRoutes({ ...ground, access }),
     ...serverInfoRoutes({ access, clock, config, serverVersion: VERSION }),

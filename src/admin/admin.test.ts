@@ -15,7 +15,13 @@ const create = (database: Database, strings: Strings): TestAccounts => {
   return createTestAccounts(database, strings, OPEN, {
     devices: port,
     routes: (accounts) =>
-      adminRoutes({ access: accounts.access, accounts, devices: createDevices({ database, accounts, port }), serverName: 'test' }),
+      adminRoutes({
+        dehydratedDevices: { find: () => Promise.resolve(undefined) },
+        access: accounts.access,
+        accounts,
+        devices: createDevices({ database, accounts, port }),
+        serverName: 'test',
+      }),
   });
 };
 

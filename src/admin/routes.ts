@@ -10,14 +10,14 @@ import { domainOf, isUserId } from '#src/protocol/identifiers.ts';
 const MAX_BODY_BYTES = 65_536;
 
 /** A device as administrators read it: nothing is left out, what is not known is null. */
-const adminDevice = (userId: string, { deviceId, displayName, seen }: Device): object => ({
+const adminDevice = (userId: string, dehydratedId: string | undefined, { deviceId, displayName, seen }: Device): object => ({
   device_id: deviceId,
   display_name: displayName ?? null,
   last_seen_ip: seen?.ip ?? null,
   last_seen_ts: seen?.ts ?? null,
   last_seen_user_agent: seen?.userAgent ?? null,
   user_id: userId,
-  dehydrated: false,
+  dehydrated: deviceId === dehydratedId,
 });
 
 /** What administrators do to accounts and devices of others (Synapse's admin API). */
@@ -25,11 +25,13 @@ export const adminRoutes = ({
   access,
   accounts,
   devices,
+  dehydratedDevices,
   serverName,
 }: {
   access: Pick<AccountAccess, 'admin'>;
   accounts: Pick<Accounts, 'find' | 'resetPassword'>;
   devices: Devices;
+  dehydratedDevices: { readonly find: (userNum: number) => Promise<{ readonly deviceId: string } | undefined> };
   serverName: string;
 }): Route[] => {
   /** A user of this server; throws what is wrong with the id, or `M_NOT_FOUND`. */
@@ -65,7 +67,8 @@ export const adminRoutes = ({
       handle: async ({ params }) => {
         const user = await localUser(params.userId);
         const list = await devices.list(user.userNum);
-        return { devices: list.map((device) => adminDevice(user.userId, device)), total: list.length };
+        const dehydrated = await dehydratedDevices.find(user.userNum);
+        return { devices: list.map((device) => adminDevice(user.userId, dehydrated?.deviceId, device)), total: list.length };
       },
     }),
     route({

@@ -1,4 +1,7 @@
 export { keyRoutes } from '#src/devices/key-routes.ts';
+export { createFirstKeys } from '#src/devices/first-keys.ts';
+export type { FirstKeys } from '#src/devices/first-keys.ts';
+export { KeyUpload } from '#src/devices/key-upload.ts';
 export { createKnownDevices } from '#src/devices/known-devices.ts';
 export type { KnownDevices } from '#src/devices/known-devices.ts';
 export { createDeviceKeys } from '#src/devices/keys.ts';

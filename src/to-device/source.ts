@@ -20,6 +20,12 @@ export interface ToDeviceSource {
   follow(wake: { users(userNums: Iterable<number>): void }): void;
   /** The next messages of a device. Those at or before `after` have arrived and are deleted first. */
   take(device: Device, span: { readonly after: number | undefined; readonly upTo: number }, limit: number): Promise<Taken>;
+  /** The messages of a device in a stretch, oldest first; they stay. */
+  look(
+    device: { readonly userNum: number; readonly deviceId: string },
+    span: { readonly after: number; readonly upTo: number },
+    limit: number,
+  ): Promise<Taken>;
   /** Lets users know of messages. */
   wake(userNums: Iterable<number>): void;
 }
@@ -34,6 +40,16 @@ export const createToDeviceSource = ({ database, inboxes }: { database: Database
     });
   };
 
+  const look: ToDeviceSource['look'] = async ({ userNum, deviceId }, { after, upTo }, limit) => {
+    const { newest } = await inboxes.of(userNum, deviceId);
+    if (newest === undefined || newest <= after) return { events: [], upTo };
+    const rows = await database.read('to-device messages', (reader) =>
+      readMessages(reader, { userNum, deviceId }, { after, upTo }, limit + 1),
+    );
+    const events = rows.slice(0, limit).map((row) => row.message);
+    return { events, upTo: rows.length > limit ? (rows[limit - 1]?.position ?? after) : upTo };
+  };
+
   return {
     part: 'toDevice',
     now: () => ({ position: database.positions.current(TO_DEVICE_STREAM).min, epoch: undefined }),
@@ -42,13 +58,9 @@ export const createToDeviceSource = ({ database, inboxes }: { database: Database
       if (deviceId === undefined) return { events: [], upTo };
       const inbox = await inboxes.of(userNum, deviceId);
       if (after !== undefined && inbox.oldest !== undefined && inbox.oldest <= after) await acknowledge(userNum, deviceId, after);
-      if (inbox.newest === undefined || inbox.newest <= (after ?? 0)) return { events: [], upTo };
-      const rows = await database.read('to-device messages', (reader) =>
-        readMessages(reader, { userNum, deviceId }, { after: after ?? 0, upTo }, limit + 1),
-      );
-      const events = rows.slice(0, limit).map((row) => row.message);
-      return { events, upTo: rows.length > limit ? (rows[limit - 1]?.position ?? upTo) : upTo };
+      return look({ userNum, deviceId }, { after: after ?? 0, upTo }, limit);
     },
+    look,
     wake: (userNums) => {
       for (const listener of listeners) listener(userNums);
     },

@@ -32,7 +32,7 @@ const features = {
   msc3706_enabled: off('Faster joins to rooms, the answering side.'),
   msc3720_enabled: off('Asking for the status of accounts.'),
   msc3773_enabled: off('Notifications by thread, under their unstable name.'),
-  msc3814_enabled: off('Dehydrated devices.'),
+  msc3814_enabled: acting('Dehydrated devices.'),
   msc3848_enabled: off('Errors that say more exactly why something cannot be sent.'),
   msc3852_enabled: off('The last user agent of a device.'),
   msc3861: key(refused('was replaced; use matrix_authentication_service'), 'Refused, as by Synapse.'),
