@@ -60,6 +60,9 @@ type CommitPart = (tx: Transaction, events: readonly RoomEvent[], told: Readonly
 /** Commands that one batch takes at most; the others go with the next. */
 const MAX_BATCH = 100;
 
+/** So many events are written ahead at a time: some ten milliseconds. */
+const EVENTS_AHEAD = 500;
+
 /** Whom state resolution has taken out of the state has left, by the event that was there. */
 const memberChange = (tools: WriterTools, roomNum: number, pending: Pending, change: StateDifference): MembershipRow | undefined => {
   const eventNum = (change.after ?? change.before) as number;
@@ -172,7 +175,8 @@ const runCommands = async (
   return succeeded;
 };
 
-const commit = async (tools: WriterTools, hot: HotRoom, work: DraftWork, pending: Pending): Promise<void> => {
+/** Writes a batch, or a part of one that stands by itself, in one transaction. */
+const commitPart = async (tools: WriterTools, hot: HotRoom, work: DraftWork, pending: Pending): Promise<void> => {
   const stateNums = [...work.drafted.map(({ event }) => event), ...work.revised]
     .filter((event) => event.stateKeyNum !== undefined)
     .map((event) => event.num);
@@ -205,6 +209,22 @@ const commit = async (tools: WriterTools, hot: HotRoom, work: DraftWork, pending
       tools.onCommitted(hot.room, committed);
     });
   });
+};
+
+/** Whether an event changes nothing but that it is here: no place in the graph, and nothing waited for it. */
+const standsByItself = ({ inTimeline, nodes, changes, redacts, settles, replaces, arrives }: Drafted): boolean =>
+  !(inTimeline || settles || replaces || arrives) && nodes.length === 0 && changes.length === 0 && redacts === undefined;
+
+/**
+ * Commits what a batch has made. What comes first in it and only authorises the rest, thousands of events where a large room is taken in, is written ahead in parts,
+ * between which other rooms are written to. A crash between them leaves auth events that nothing refers to yet, in a room that is new with nobody in it; they are
+ * found when the room is taken in again. Who is in the room, its state and its timeline are there at once, with the last part.
+ */
+const commit = async (tools: WriterTools, hot: HotRoom, work: DraftWork, pending: Pending): Promise<void> => {
+  const first = work.drafted.findIndex((drafted) => !standsByItself(drafted));
+  for (let start = 0; start + EVENTS_AHEAD <= first; start += EVENTS_AHEAD)
+    await commitPart(tools, hot, { ...newWork(hot.head), drafted: work.drafted.splice(0, EVENTS_AHEAD) }, pending);
+  await commitPart(tools, hot, work, pending);
 };
 
 const runBatch = async (tools: WriterTools, hot: HotRoom, commands: readonly Command[]): Promise<void> => {

@@ -29,6 +29,7 @@ import {
   serverKeys,
   state,
   stateIds,
+  THEIRS,
   THIRD,
 } from '#src/rooms/graph/testing/world.ts';
 import { withBothDatabases } from '#test/support/databases.ts';
@@ -108,6 +109,49 @@ withBothDatabases('a room is not made known by a join that it does not allow, no
   const [first, second] = await Promise.all([graph.receiveRoom(given), graph.receiveRoom(given)]);
   assert.deepEqual(first.room, second.room);
   assert.equal(first.join.eventId, join.eventId);
+  await elsewhere.close();
+});
+
+withBothDatabases('a large room whose taking in was cut off has nobody in it, and is taken in whole the next time', async (_t, open) => {
+  const elsewhere = await openElsewhere();
+  const { room } = await elsewhere.room('11');
+  const many = Array.from({ length: 1200 }, (_, index) => `@user${String(index)}:${THEIRS}`);
+  await elsewhere.graph.write(room, async (draft) => {
+    for (const userId of many) await draft.append(member(userId, userId, 'join'));
+  });
+  const { extremities, view } = await elsewhere.graph.head(room);
+  const before = await elsewhere.graph.stateEvents(room, view.root);
+  const join = await elsewhere.add(room, extremities, state(ME, 'm.room.member', ME, { membership: 'join', displayname: 'me' }));
+  const texts = before.map(({ json }) => json);
+  const given = { version: '11', state: texts, authChain: texts.slice(0, 5), join: join.json };
+
+  const database = await open();
+  const graph = await openGraph(database, OURS);
+  const parts: number[] = [];
+  graph.takePart({
+    prepare: async (_room, drafted) => {
+      parts.push(drafted.length);
+      if (drafted.some(({ inTimeline }) => inTimeline)) throw new Error('the power goes out');
+      return () => undefined;
+    },
+  });
+  await assert.rejects(graph.receiveRoom(given), /the power goes out/u);
+  assert.deepEqual(parts, [500, 500, texts.length + 1 - 1000]);
+  await database.close();
+
+  const after = await openGraph(await open(), OURS);
+  const known = (await after.room(room.roomId)) as RoomInfo;
+  assert.equal((await after.head(known)).view.root, '');
+  assert.equal((await after.memberships.counts(known.num)).size, 0);
+  assert.deepEqual(await timelineOf(after, known), []);
+  const taken = await after.receiveRoom(given);
+  assert.deepEqual(taken.room, known);
+  assert.deepEqual(
+    await stateIds(after, known, taken.join.stateRoot as string),
+    await stateIds(elsewhere.graph, room, join.stateRoot as string),
+  );
+  assert.deepEqual(Object.fromEntries(await after.memberships.counts(known.num)), { join: many.length + 5 });
+  assert.deepEqual(await timelineOf(after, known), [join.eventId]);
   await elsewhere.close();
 });
 

@@ -118,10 +118,14 @@ export const openElsewhere = async (): Promise<Elsewhere> => {
     graph,
     add,
     room: async (version) => {
-      const create = state(ALICE, 'm.room.create', '', { room_version: version, ...(Number(version) < 11 ? { creator: ALICE } : {}) });
+      const facts = roomVersion(version);
+      const create = state(ALICE, 'm.room.create', '', {
+        room_version: version,
+        ...(facts.creator === 'content' ? { creator: ALICE } : {}),
+      });
       const { room } = await graph.createRoom(version, create, async (draft) => {
         await draft.append(member(ALICE, ALICE, 'join'));
-        const users = Number(version) < 12 ? { [ALICE]: 100, [BOB]: 50, [CARL]: 50 } : { [BOB]: 50, [CARL]: 50 };
+        const users = { ...(facts.privilegedCreators ? {} : { [ALICE]: 100 }), [BOB]: 50, [CARL]: 50 };
         await draft.append(state(ALICE, 'm.room.power_levels', '', { users }));
         await draft.append(state(ALICE, 'm.room.join_rules', '', { join_rule: 'public' }));
         await draft.append(member(BOB, BOB, 'join'));
