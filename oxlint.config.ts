@@ -12,6 +12,7 @@ const ABOVE_ROOMS = [
   'doctor',
   'federation',
   'filters',
+  'key-backup',
   'profiles',
   'push',
   'receipts',

@@ -33,6 +33,7 @@ import {
 } from '#src/devices/index.ts';
 import { createRemoteQueries, createRoomPeers, openPeers, type Peers, queryRoutes, type RemoteQueries } from '#src/federation/index.ts';
 import { createFilters, deleteFiltersOf, filterRoutes, parseEventFilter } from '#src/filters/index.ts';
+import { createKeyBackup, deleteKeyBackupsOf, keyBackupRoutes } from '#src/key-backup/index.ts';
 import { createProfiles, profilePort, profileRoutes } from '#src/profiles/index.ts';
 import { createReceipts, receiptRoutes } from '#src/receipts/index.ts';
 import { createPush, deletePushDataOf } from '#src/push/index.ts';
@@ -158,6 +159,7 @@ const assembleUsers = (ground: Ground, erasedUsers: ErasedUsers, remote: RemoteQ
       await deleteFiltersOf(tx, userNum);
       await deleteAccountDataOf(tx, userNum);
       await deletePushDataOf(tx, userNum);
+      await deleteKeyBackupsOf(tx, userNum);
     },
     clientWellKnown: clientWellKnown(config),
   });
@@ -178,6 +180,7 @@ const assembleUsers = (ground: Ground, erasedUsers: ErasedUsers, remote: RemoteQ
     ...deviceRoutes({ ...accounts, devices }),
     ...keyRoutes({ access, keys }),
     ...toDeviceRoutes({ access, toDevice }),
+    ...keyBackupRoutes({ access, keyBackup: createKeyBackup({ database }) }),
     ...profileRoutes({ access, profiles, config }),
     ...filterRoutes({ access, filters }),
     ...(config.experimental_features.msc3814_enabled ? dehydratedDeviceRoutes({ access, dehydratedDevices }) : []),

@@ -168,6 +168,15 @@ const accountKinds = (server: Server, alice: Person, dora: Person): Kind[] => {
       },
     ),
     each(
+      'backed up key',
+      async (n) => {
+        const key = { first_message_index: 0, forwarded_count: 0, is_verified: true, session_data: { n } };
+        ok(await alice.put(`/room_keys/keys/${id('!room:test')}/${String(n)}?version=1`, key));
+      },
+      async (n) =>
+        ok(await alice.get<{ session_data: Json }>(`/room_keys/keys/${id('!room:test')}/${String(n)}?version=1`)).session_data['n'],
+    ),
+    each(
       'login',
       async (n) => {
         const request = { type: 'm.login.password', identifier: { type: 'm.id.user', user: 'dora' }, password: 'password of dora' };
@@ -209,6 +218,7 @@ onEachEngine(`killed while everything changes, ${String(ROUNDS)} times`, async (
   const [alice, bob, dora] = [await server.register('alice'), await server.register('bob'), await server.register('dora')];
   const { room_id: roomId } = ok(await alice.post<{ room_id: string }>('/createRoom', { preset: 'public_chat' }));
   ok(await bob.post(`/join/${id(roomId)}`));
+  ok(await alice.post('/room_keys/version', { algorithm: 'm.megolm_backup.v1.curve25519-aes-sha2', auth_data: {} }));
   const kinds = [...roomKinds(alice, bob, roomId), ...accountKinds(server, alice, dora)];
   const writers = kinds.map((kind): Writer => ({ kind, answered: 0, isInDoubt: false }));
   for (let round = 0; round < ROUNDS; round++) {

@@ -2,7 +2,6 @@ import { Type, type Schema } from '#src/platform/schema.ts';
 import type { AccountAccess } from '#src/accounts/index.ts';
 import { client, route } from '#src/platform/http/route.ts';
 import type { Route } from '#src/platform/http/route.ts';
-import { notFound } from '#src/protocol/errors.ts';
 import type { DeviceKeys } from '#src/devices/keys.ts';
 import { KeyUpload } from '#src/devices/key-upload.ts';
 
@@ -42,12 +41,4 @@ export const keyRoutes = ({ access, keys }: { access: Pick<AccountAccess, 'guest
       return { one_time_keys: found, failures };
     },
   }),
-  ...['/room_keys/version', '/room_keys/version/:version'].map((path) =>
-    route({
-      method: 'GET',
-      path: client(path, VERSIONS),
-      access: access.user,
-      handle: () => Promise.reject(notFound('No backup found')),
-    }),
-  ),
 ];
