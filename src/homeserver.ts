@@ -31,7 +31,15 @@ import {
   deviceRoutes,
   keyRoutes,
 } from '#src/devices/index.ts';
-import { createRemoteQueries, createRoomPeers, openPeers, type Peers, queryRoutes, type RemoteQueries } from '#src/federation/index.ts';
+import {
+  createPeerMembership,
+  createRemoteQueries,
+  createRoomPeers,
+  openPeers,
+  type Peers,
+  queryRoutes,
+  type RemoteQueries,
+} from '#src/federation/index.ts';
 import { createFilters, deleteFiltersOf, filterRoutes, parseEventFilter } from '#src/filters/index.ts';
 import { createKeyBackup, deleteKeyBackupsOf, keyBackupRoutes } from '#src/key-backup/index.ts';
 import { createProfiles, profilePort, profileRoutes } from '#src/profiles/index.ts';
@@ -249,14 +257,15 @@ const assembleReading = async (
   { access, filters, remainingKeys, toDevice }: Users,
   { graph, directory }: Rooms,
   { access: peer }: Peers,
-  erasedUsers: ErasedUsers,
+  { erasedUsers, signingKey }: { erasedUsers: ErasedUsers; signingKey: SigningKey },
 ) => {
-  const { config, database, clock, random, strings, jobs } = ground;
+  const { config, database, clock, random, strings, jobs, limiters } = ground;
+  const { server_name: serverName } = config;
   const accountData = createAccountData({ database, strings });
   const { ignoredUsers } = accountData;
   const typing = createTyping({ graph, random });
   const receipts = createReceipts({ database, strings, clock, graph, accountData });
-  const push = await createPush({ database, strings, graph, access, readMarks: receipts.readMarks, serverName: config.server_name, jobs });
+  const push = await createPush({ database, strings, graph, access, readMarks: receipts.readMarks, serverName, jobs });
   accountData.onIgnored(push.setIgnored);
   const deviceLists = createDeviceLists({ database, strings, graph, log: ground.log('handlers.device') });
   const history = createHistory({
@@ -289,9 +298,13 @@ const assembleReading = async (
       },
     },
   });
+  const roomPeers = createRoomPeers({ graph, strings, clock, history, erasedUsers, peer, serverName });
+  const { hosts } = roomPeers;
+  const peerMembership = createPeerMembership({ graph, strings, hosts, history, peer, signingKey, serverName, limiters });
   const routes: Route[] = [
     ...history.routes,
-    ...createRoomPeers({ graph, strings, clock, history, erasedUsers, peer, serverName: config.server_name }).routes,
+    ...roomPeers.routes,
+    ...peerMembership.routes,
     ...typingRoutes({ access, typing }),
     ...accountDataRoutes({ access, accountData, graph, pushRulesOf: async (caller) => ({ global: await push.rules.rulesOf(caller) }) }),
     ...receiptRoutes({ access, receipts }),
@@ -335,7 +348,7 @@ const assemble = async (config: Config, host: Host, database: Database) => {
   const remote = createRemoteQueries(peers);
   const users = assembleUsers(ground, erasedUsers, remote);
   const rooms = await assembleRooms(ground, users, peers, { remote, signingKey: ownKeys[0] });
-  const reading = await assembleReading(ground, users, rooms, peers, erasedUsers);
+  const reading = await assembleReading(ground, users, rooms, peers, { erasedUsers, signingKey: ownKeys[0] });
   const followers = await startFollowers(ground, users, rooms);
   ground.backgroundUpdates.start();
   return {

@@ -3,4 +3,5 @@ export type { RemoteQueries } from '#src/federation/queries.ts';
 export { queryRoutes } from '#src/federation/query-routes.ts';
 export { openPeers } from '#src/federation/service.ts';
 export type { Peers } from '#src/federation/service.ts';
+export { createPeerMembership } from '#src/federation/membership/index.ts';
 export { createRoomPeers } from '#src/federation/rooms/index.ts';

@@ -40,6 +40,7 @@ export const roomInUse = failure(400, 'M_ROOM_IN_USE');
 export const duplicateAnnotation = failure(400, 'M_DUPLICATE_ANNOTATION');
 export const badAlias = failure(400, 'M_BAD_ALIAS');
 export const unsupportedRoomVersion = failure(400, 'M_UNSUPPORTED_ROOM_VERSION');
+export const incompatibleRoomVersion = failure(400, 'M_INCOMPATIBLE_ROOM_VERSION');
 export const unableToAuthoriseJoin = failure(400, 'M_UNABLE_TO_AUTHORISE_JOIN');
 export const unableToGrantJoin = failure(400, 'M_UNABLE_TO_GRANT_JOIN');
 export const keyTooLarge = failure(400, 'M_KEY_TOO_LARGE');

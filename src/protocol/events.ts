@@ -121,25 +121,40 @@ const roomIdFor = (pdu: UnsignedPdu, eventId: string, version: RoomVersion): str
   isNamelessCreate(pdu.type, version) ? roomIdOfCreate(eventId) : pdu.room_id!;
 
 /**
- * Makes an event: authorises it, hashes it, signs it and encodes it, each value once.
- * Throws `badJson` for content that has no canonical JSON and `tooLarge` for an event or key beyond the size limits.
+ * An event without hashes and signatures, authorised: for its sender's server to complete (server-server API, `make_join` and its like).
+ * Throws `tooLarge` for a key beyond the size limits.
  */
-export const buildPdu = (fields: NewPdu): EncodedEvent => {
-  const { roomVersion, signingKey } = fields;
+export const templatePdu = (fields: NewPdu): UnsignedPdu => {
   const unsigned = unsignedPdu(fields);
   const oversized = oversizedKey(unsigned);
   if (oversized !== undefined) throw tooLarge(`${oversized}: longer than ${MAX_ID_BYTES} bytes`);
   fields.authorise?.(unsigned);
+  return unsigned;
+};
+
+/**
+ * Hashes, signs and encodes an event, each value once. Throws `badJson` for content that has no canonical JSON and `tooLarge` for an event beyond the size limit.
+ */
+export const completePdu = (
+  unsigned: UnsignedPdu,
+  { roomVersion, serverName, signingKey }: Pick<NewPdu, 'roomVersion' | 'serverName' | 'signingKey'>,
+): EncodedEvent => {
   const members = canonicalMembers(unsigned, numbersOf(roomVersion));
   const hashes = { sha256: contentHashOf(members) };
   const hashed = withMember(members, canonicalMember('hashes', hashes));
   const text = signedTextOf(hashed, unsigned, roomVersion);
-  const signatures = { [fields.serverName]: { [signingKey.keyId]: signText(text, signingKey) } };
+  const signatures = { [serverName]: { [signingKey.keyId]: signText(text, signingKey) } };
   const json = joinMembers(withMember(hashed, canonicalMember('signatures', signatures)));
   checkSize(json);
   const eventId = eventIdOf(unsigned, text, roomVersion);
   return { eventId, roomId: roomIdFor(unsigned, eventId, roomVersion), pdu: { ...unsigned, hashes, signatures }, json };
 };
+
+/**
+ * Makes an event: authorises it, hashes it, signs it and encodes it.
+ * Throws `badJson` for content that has no canonical JSON and `tooLarge` for an event or key beyond the size limits.
+ */
+export const buildPdu = (fields: NewPdu): EncodedEvent => completePdu(templatePdu(fields), fields);
 
 /** An event that came from elsewhere, in the right form, not checked further. */
 export interface ParsedEvent extends EncodedEvent {

@@ -45,8 +45,8 @@ export const json = (value: unknown, status = 200): Respond => {
   };
 };
 
-/** Starts one that can be found as `localhost:PORT`, and publishes its key until it is told otherwise. */
-export const startScriptedPeer = async (): Promise<ScriptedPeer> => {
+/** Starts one that can be found as `localhost:PORT`, or the port of another name of this machine, and publishes its key until it is told otherwise. */
+export const startScriptedPeer = async (hostname = 'localhost'): Promise<ScriptedPeer> => {
   const { certificate: cert, key: tlsKey } = peerCertificate();
   const key = signingKeyFromSeed('ed25519:scripted', randomBytes(32));
   const answers = new Map<string, Respond>();
@@ -58,7 +58,7 @@ export const startScriptedPeer = async (): Promise<ScriptedPeer> => {
   });
   listener.listen(0, '127.0.0.1');
   await once(listener, 'listening');
-  const name = `localhost:${String((listener.address() as AddressInfo).port)}`;
+  const name = `${hostname}:${String((listener.address() as AddressInfo).port)}`;
   const agent = new Agent({ connect: { rejectUnauthorized: false } });
   const publication: ScriptedPeer['publication'] = (changes = {}) =>
     signJson<JsonObject>(

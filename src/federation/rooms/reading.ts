@@ -1,9 +1,10 @@
 import { forbidden, invalidParam, notFound } from '#src/protocol/errors.ts';
 import { prevEventIds } from '#src/protocol/events.ts';
-import { aclAllows } from '#src/protocol/server-acl.ts';
 import { isRejected, type RoomEvent, type RoomGraph, type RoomInfo } from '#src/rooms/graph/index.ts';
 import type { ReplacedState } from '#src/rooms/history/index.ts';
+import { checkServerAcl } from '#src/federation/rooms/acl.ts';
 import type { Hosts } from '#src/federation/rooms/hosts.ts';
+import { stateBefore } from '#src/federation/rooms/state-before.ts';
 import type { ServerVisibility } from '#src/federation/rooms/visibility.ts';
 
 /** The state before an event, and all that authorises it. */
@@ -54,15 +55,10 @@ export const createPeerReading = ({
   visibility: ServerVisibility;
   replacedState: ReplacedState;
 }): PeerReading => {
-  const checkAcl = async (origin: string, room: RoomInfo): Promise<void> => {
-    const acl = await graph.currentState(room, 'm.room.server_acl', '');
-    if (acl !== undefined && !aclAllows(acl.pdu.content, origin)) throw forbidden('Server is banned from room');
-  };
-
   const enter: PeerReading['enter'] = async (origin, roomId) => {
     const room = await graph.room(roomId);
     if (room === undefined) throw notFound(`Room ${roomId} is not known to this server`);
-    await checkAcl(origin, room);
+    await checkServerAcl(graph, room, origin);
     if (!(await hosts.isIn(room, origin))) throw forbidden('Host not in room.');
     return room;
   };
@@ -114,10 +110,7 @@ export const createPeerReading = ({
       const room = await enter(origin, roomId);
       const event = await eventOf(room, eventId);
       if (event.stateRoot === undefined) throw notFound(`The state at event ${eventId} is not known`);
-      const after = await graph.stateEvents(room, event.stateRoot);
-      const replaced = (await replacedState.of([event])).get(event.num);
-      const before = replaced === undefined ? undefined : await graph.events.byNum(replaced);
-      const state = [...after.filter((each) => each.num !== event.num), ...(before === undefined ? [] : [before])];
+      const state = await stateBefore({ graph, replacedState }, room, event);
       return { state, authChain: await graph.authChain(state) };
     },
     authChain: async (origin, roomId, eventId) => {

@@ -68,10 +68,10 @@ export const peerReadingRoutes = ({
       method: 'GET',
       path: federationPath('v1', '/backfill/:roomId'),
       access: peer,
-      query: Type.Object({ v: Type.Union([Type.String(), EventIds]), limit: Type.Integer() }),
+      query: Type.Object({ v: EventIds, limit: Type.Integer() }),
       handle: async ({ caller, params, query: { v, limit } }) => {
         if (limit < 1) throw invalidParam("'limit' must be above 0");
-        return transaction(await reading.backfill(caller.origin, params.roomId, [v].flat(), limit));
+        return transaction(await reading.backfill(caller.origin, params.roomId, v, limit));
       },
     }),
     route({

@@ -1,6 +1,6 @@
 import { authStateOf, authTypesFor, checkAuth, stateKeyText, stateNeededFor } from '#src/protocol/auth-rules/index.ts';
 import { forbidden } from '#src/protocol/errors.ts';
-import { buildPdu, MAX_DEPTH, type Pdu, referencesTo } from '#src/protocol/events.ts';
+import { buildPdu, MAX_DEPTH, type NewPdu, type Pdu, referencesTo, templatePdu, type UnsignedPdu } from '#src/protocol/events.ts';
 import type { JsonObject } from '#src/protocol/json.ts';
 import type { RoomVersion } from '#src/protocol/room-versions.ts';
 import type { SigningKey } from '#src/protocol/signatures.ts';
@@ -41,6 +41,8 @@ export interface RoomDraft {
   event(eventId: string): Promise<RoomEvent | undefined>;
   /** Adds an event after the forward extremities. Throws `forbidden` with the authorisation rule's reason, and the errors of the event format. */
   append(event: NewEvent): Promise<RoomEvent>;
+  /** The event that `append` would add, for another server to complete and sign; nothing is added. Throws the same. */
+  template(event: NewEvent): Promise<UnsignedPdu>;
   /** The event that this transaction made before, if it did. */
   sent(key: TransactionKey): Promise<RoomEvent | undefined>;
   /** Writes down which event a client's transaction made. */
@@ -173,6 +175,66 @@ const advance = async (
   return { head: over.head, currentRoot, changes, nodes: [...applied.nodes, ...over.nodes] };
 };
 
+/** The next event of a room before it is built: what it follows and by what it is authorised. */
+interface Prepared {
+  readonly fields: NewPdu;
+  readonly cited: readonly RoomEvent[];
+  readonly auth: readonly RoomEvent[];
+  readonly before: { readonly view: View; readonly nodes: readonly StoredNode[] };
+}
+
+const prepareEvent = async (
+  tools: DraftTools & ResolveTools,
+  room: RoomInfo,
+  { head, ...bench }: Omit<HeadBench, 'tools'> & { readonly head: Head },
+  wanted: NewEvent,
+): Promise<Prepared> => {
+  const { version, reads } = bench;
+  const cited = toCite(head.extremities);
+  const before = await stateBefore({ tools, ...bench }, head, cited);
+  const fields = {
+    type: wanted.type,
+    sender: wanted.sender,
+    ...(wanted.stateKey === undefined ? {} : { state_key: wanted.stateKey }),
+    content: wanted.content,
+  };
+  const needed = await eventsUnder(reads, before.view, stateNeededFor(fields, version));
+  const selected = new Set(authTypesFor(fields, version).map(([type, stateKey]) => stateKeyText(type, stateKey)));
+  const auth = needed.filter(({ pdu }) => selected.has(stateKeyText(pdu.type, pdu.state_key ?? '')));
+  return {
+    cited,
+    auth,
+    before,
+    fields: {
+      roomVersion: version,
+      roomId: room.roomId,
+      type: wanted.type,
+      stateKey: wanted.stateKey,
+      sender: wanted.sender,
+      content: wanted.content,
+      redacts: wanted.redacts,
+      originServerTs: wanted.originServerTs ?? tools.clock.now(),
+      depth: Math.min(MAX_DEPTH, 1 + Math.max(0, ...cited.map((event) => event.depth))),
+      prevEvents: referencesTo(cited, version),
+      authEvents: referencesTo(auth, version),
+      serverName: tools.serverName,
+      signingKey: tools.signingKey,
+      authorise: (pdu) => {
+        const verdict = checkAuth(pdu, authStateOf(needed), version);
+        if (!verdict.allowed) throw forbidden(verdict.reason);
+      },
+    },
+  };
+};
+
+/** The next event of the room as its sender's server may complete it. Throws `forbidden` where the rules refuse it. */
+export const draftTemplate = async (
+  tools: DraftTools & ResolveTools,
+  room: RoomInfo,
+  bench: Omit<HeadBench, 'tools'> & { readonly head: Head },
+  wanted: NewEvent,
+): Promise<UnsignedPdu> => templatePdu((await prepareEvent(tools, room, bench, wanted)).fields);
+
 /** Builds, authorises and signs the next event of the room on top of `head`. Throws `forbidden` where the rules refuse it. */
 export const draftEvent = async (
   tools: DraftTools & ResolveTools,
@@ -184,37 +246,10 @@ export const draftEvent = async (
   wanted: NewEvent,
 ): Promise<{ drafted: Drafted; head: Head }> => {
   const bench: HeadBench = { tools, version, pending, reads };
-  const cited = toCite(head.extremities);
-  const before = await stateBefore(bench, head, cited);
-  const depth = Math.min(MAX_DEPTH, 1 + Math.max(0, ...cited.map((event) => event.depth)));
-  const fields = {
-    type: wanted.type,
-    sender: wanted.sender,
-    ...(wanted.stateKey === undefined ? {} : { state_key: wanted.stateKey }),
-    content: wanted.content,
-  };
-  const needed = await eventsUnder(reads, before.view, stateNeededFor(fields, version));
-  const selected = new Set(authTypesFor(fields, version).map(([type, stateKey]) => stateKeyText(type, stateKey)));
-  const auth = needed.filter(({ pdu }) => selected.has(stateKeyText(pdu.type, pdu.state_key ?? '')));
+  const { fields, cited, auth, before } = await prepareEvent(tools, room, { head, version, pending, reads }, wanted);
   const built = buildPdu({
-    roomVersion: version,
-    roomId: room.roomId,
-    type: wanted.type,
-    stateKey: wanted.stateKey,
-    sender: wanted.sender,
-    content: wanted.content,
-    redacts: wanted.redacts,
-    originServerTs: wanted.originServerTs ?? tools.clock.now(),
-    depth,
+    ...fields,
     eventId: version.eventIds === 'given' ? `$${tools.random.string(18)}:${tools.serverName}` : undefined,
-    prevEvents: referencesTo(cited, version),
-    authEvents: referencesTo(auth, version),
-    serverName: tools.serverName,
-    signingKey: tools.signingKey,
-    authorise: (pdu) => {
-      const verdict = checkAuth(pdu, authStateOf(needed), version);
-      if (!verdict.allowed) throw forbidden(verdict.reason);
-    },
   });
   const nums = await internEvent(tools.strings, built.pdu);
   const unrooted: RoomEvent = {
@@ -224,7 +259,7 @@ export const draftEvent = async (
     ...nums,
     pdu: built.pdu,
     json: built.json,
-    depth,
+    depth: fields.depth,
     position: undefined,
     writerNum: tools.writerNum,
     stateRoot: undefined,

@@ -11,6 +11,9 @@ export const REDUCED = 8;
 /** It is rejected because no key was at hand to check its signatures with. */
 export const UNVERIFIED = 16;
 
+/** This server has let its sender, a user of another, in or out, and so passes it on to the servers in the room (server-server API, `send_join`). */
+export const LET_IN = 32;
+
 /** Made by servers to tie up the ends of a room; says nothing to people. */
 export const DUMMY_EVENT = 'org.matrix.dummy_event';
 

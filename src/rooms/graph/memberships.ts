@@ -1,6 +1,7 @@
 import { entryCache } from '#src/platform/cache/index.ts';
 import type { Database } from '#src/platform/database/types.ts';
 import {
+  localMembers,
   membershipChangesOf,
   type MembershipChange,
   membershipCounts,
@@ -19,6 +20,8 @@ export interface Memberships {
   ofRoom(roomNum: number): Promise<readonly MembershipRow[]>;
   /** How many members of a room have each membership. */
   counts(roomNum: number): Promise<ReadonlyMap<string, number>>;
+  /** Whether this server is in a room: a user of it has joined. Of a room where only others are it costs the number of their memberships. */
+  isHere(roomNum: number): Promise<boolean>;
   /** A local user's changes with positions in (after, upTo], oldest first. */
   changes(userNum: number, after: number, upTo: number): Promise<readonly MembershipChange[]>;
   /** Hides a room that the user has left from the user's lists (specification: "Forgetting rooms"). */
@@ -68,6 +71,7 @@ export const createMemberships = (database: Database): Memberships => {
     in: async (roomNum, userNum) => (await ofUser(userNum)).get(roomNum),
     ofRoom: async (roomNum) => database.read('memberships of room', async (reader) => membershipsOfRoom(reader, roomNum)),
     counts: async (roomNum) => database.read('membership counts', async (reader) => membershipCounts(reader, roomNum)),
+    isHere: async (roomNum) => (await database.read('is in room', async (reader) => localMembers(reader, roomNum, 1))).length > 0,
     changes: async (userNum, after, upTo) =>
       database.read('membership changes', async (reader) => membershipChangesOf(reader, userNum, after, upTo)),
     forget: async (roomNum, userNum) => {

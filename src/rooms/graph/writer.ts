@@ -3,7 +3,7 @@ import { domainOf } from '#src/protocol/identifiers.ts';
 import { CommitInDoubt } from '#src/platform/database/errors.ts';
 import type { Database, Transaction } from '#src/platform/database/types.ts';
 import { type Batch, type Committed, type MembershipsOf, writeBatch } from '#src/rooms/graph/commit.ts';
-import { draftEvent, type Drafted, type DraftWork, type Head, type RoomDraft } from '#src/rooms/graph/draft.ts';
+import { draftEvent, draftTemplate, type Drafted, type DraftWork, type Head, type RoomDraft } from '#src/rooms/graph/draft.ts';
 import type { Events } from '#src/rooms/graph/event-cache.ts';
 import type { RoomEvent, RoomInfo } from '#src/rooms/graph/events.ts';
 import type { Command, HotRoom, HotRooms } from '#src/rooms/graph/hot-rooms.ts';
@@ -128,6 +128,7 @@ const openDraft = (
       const redacts = await redactionOf(version, made.drafted.event, reads, work.head.view);
       return take(work, pending, { ...made, drafted: { ...made.drafted, redacts } });
     },
+    template: async (wanted) => draftTemplate(tools, room, { head: work.head, version, pending, reads }, wanted),
     make: async (step) => makeEvents({ tools, room, version, pending, reads, isNew: hot.isNew }, work, step),
     sent: async (key) => {
       const same = (each: { key: { userNum: number; deviceId: string; txnId: string } }): boolean =>

@@ -31,12 +31,28 @@ export const conditionsOf = (content: JsonObject): { rooms: readonly string[]; h
   return { rooms, hasUnknown };
 };
 
-const isInOneOf = async ({ graph }: RestrictedReads, rooms: readonly string[], userNum: number): Promise<boolean> => {
+/** Who wants to join. */
+export interface Joiner {
+  readonly userId: string;
+  /** Undefined for who was never heard of. */
+  readonly userNum: number | undefined;
+}
+
+/** Of another server's users this server knows only what they are in rooms that it is in itself. */
+const isInOneOf = async (
+  { graph, serverName }: RestrictedReads,
+  rooms: readonly string[],
+  { userId, userNum }: Joiner,
+): Promise<'yes' | 'no' | 'unknown'> => {
+  const isLocal = domainOf(userId) === serverName;
+  let isKnown = true;
   for (const roomId of rooms) {
     const room = await graph.room(roomId);
-    if (room !== undefined && (await graph.memberships.in(room.num, userNum))?.membership === 'join') return true;
+    const isHere = room !== undefined && (isLocal || (await graph.memberships.isHere(room.num)));
+    if (!isHere) isKnown = false;
+    else if (userNum !== undefined && (await graph.memberships.in(room.num, userNum))?.membership === 'join') return 'yes';
   }
-  return false;
+  return isLocal || isKnown ? 'no' : 'unknown';
 };
 
 /** A joined user of this server who could have invited. Those with a level of their own are asked before the many without. */
@@ -60,23 +76,37 @@ const findInviter = async (draft: RoomDraft, { graph, strings, serverName }: Res
 };
 
 /**
+ * Whether the joiner needs somebody to let them in by a restricted join rule; `current` is what they are in the room. Throws `forbidden` where they belong to none of
+ * the rooms that the rule names, and `unableToAuthoriseJoin` where this server cannot tell (client-server API, "Restricted rooms").
+ */
+export const checkConditions = async (
+  draft: Pick<RoomDraft, 'state' | 'version'>,
+  reads: RestrictedReads,
+  joiner: Joiner,
+  current: JsonValue | undefined,
+): Promise<boolean> => {
+  if (current === 'join' || current === 'invite') return false;
+  const rules = (await draft.state('m.room.join_rules', ''))?.pdu.content;
+  if (rules === undefined || !isRestricted(rules.join_rule, draft.version)) return false;
+  const { rooms, hasUnknown } = conditionsOf(rules);
+  const belongs = await isInOneOf(reads, rooms, joiner);
+  if (belongs === 'yes') return true;
+  if (hasUnknown) throw unableToAuthoriseJoin('Unrecognized restricted join rules found.');
+  if (belongs === 'unknown') throw unableToAuthoriseJoin(`Unable to check if ${joiner.userId} is in allowed rooms.`);
+  throw forbidden('You do not belong to any of the required rooms/spaces to join this room.');
+};
+
+/**
  * Who lets a user into a room with a restricted join rule, for `join_authorised_via_users_server`; undefined where nobody has to. Throws
  * `forbidden`, `unableToAuthoriseJoin` and `unableToGrantJoin` (client-server API, "Restricted rooms").
  */
 export const authoriserFor = async (
   draft: RoomDraft,
   reads: RestrictedReads,
-  userNum: number,
+  joiner: Joiner,
   current: JsonValue | undefined,
 ): Promise<string | undefined> => {
-  if (current === 'join' || current === 'invite') return undefined;
-  const rules = (await draft.state('m.room.join_rules', ''))?.pdu.content;
-  if (rules === undefined || !isRestricted(rules.join_rule, draft.version)) return undefined;
-  const { rooms, hasUnknown } = conditionsOf(rules);
-  if (!(await isInOneOf(reads, rooms, userNum))) {
-    if (hasUnknown) throw unableToAuthoriseJoin('Unrecognized restricted join rules found.');
-    throw forbidden('You do not belong to any of the required rooms/spaces to join this room.');
-  }
+  if (!(await checkConditions(draft, reads, joiner, current))) return undefined;
   const inviter = await findInviter(draft, reads);
   if (inviter === undefined) throw unableToGrantJoin('Unable to find a user which could issue an invite');
   return inviter;

@@ -99,7 +99,7 @@ export const createMembership = (dependencies: MembershipDependencies): Membersh
   const rightsToJoin = async (draft: RoomDraft, requester: Requester, current: RoomEvent | undefined): Promise<JsonObject> => {
     if (requester.isGuest && !(await guestsMayJoin(draft))) throw forbidden('Guest access not allowed');
     const reads = { graph, strings, serverName: config.server_name };
-    const authoriser = await authoriserFor(draft, reads, requester.userNum, membershipIn(current));
+    const authoriser = await authoriserFor(draft, reads, requester, membershipIn(current));
     return authoriser === undefined ? {} : { join_authorised_via_users_server: authoriser };
   };
 

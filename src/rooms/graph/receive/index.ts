@@ -1,12 +1,12 @@
 import type { Head } from '#src/rooms/graph/draft.ts';
 import { changesBetween } from '#src/rooms/graph/extremities.ts';
-import { isAccepted, type RoomEvent, UNVERIFIED } from '#src/rooms/graph/events.ts';
+import { isAccepted, LET_IN, type RoomEvent, UNVERIFIED } from '#src/rooms/graph/events.ts';
 import { judgeAgain } from '#src/rooms/graph/receive/again.ts';
 import type { Made, Workbench } from '#src/rooms/graph/receive/bench.ts';
 import { type Cited, findCited, stateBefore } from '#src/rooms/graph/receive/cited.ts';
 import type { Incoming } from '#src/rooms/graph/receive/incoming.ts';
 import { judgeInHistory, judgeNow } from '#src/rooms/graph/receive/judge.ts';
-import { MissingEventsError } from '#src/rooms/graph/receive/missing.ts';
+import { MissingEventsError, RefusedEventError } from '#src/rooms/graph/receive/missing.ts';
 import { draftInGraph, headAfter } from '#src/rooms/graph/receive/place.ts';
 import type { Changed } from '#src/rooms/graph/state-tree/tree.ts';
 import { newView, type View } from '#src/rooms/graph/view.ts';
@@ -15,6 +15,8 @@ import { newView, type View } from '#src/rooms/graph/view.ts';
 export interface ReceiveOptions {
   /** The auth events that are missing cannot be had: the event is kept as a rejected one, and judged again when they come. */
   readonly withoutAuthEvents?: boolean;
+  /** This server lets the sender in or out: the event is passed on to the other servers, and is taken in only if it counts. */
+  readonly isLetIn?: boolean;
 }
 
 /** Judges an event in its place and puts it there, upon the state before it. `current` is another than the room's where that is known to be old. */
@@ -50,7 +52,8 @@ export const receiveUpon = async (
 /**
  * Receives an event whose form, signatures and hash are known (`checkIncoming`): finds what it cites, judges it by its auth events, the state before
  * it, the current state and the policy, and puts it into the graph with what became of it (server-server API, "Checks performed on receipt of a
- * PDU"). Undefined when it is here already. Throws `MissingEventsError` when it cites what is not here.
+ * PDU"). Undefined when it is here already. Throws `MissingEventsError` when it cites what is not here, and `RefusedEventError` for one that was to be let
+ * in and does not count.
  */
 export const receiveEvent = async (
   bench: Workbench,
@@ -65,5 +68,10 @@ export const receiveEvent = async (
   const cited = await findCited(bench, incoming.parsed);
   const auth = options.withoutAuthEvents === true ? [] : cited.missing.auth;
   if (cited.missing.prev.length > 0 || auth.length > 0) throw new MissingEventsError(cited.missing.prev, auth);
-  return receiveUpon(bench, head, incoming, cited, await stateBefore(bench, cited.prev), known);
+  const before = await stateBefore(bench, cited.prev);
+  if (options.isLetIn !== true) return receiveUpon(bench, head, incoming, cited, before, known);
+  const made = await receiveUpon(bench, head, { ...incoming, facts: incoming.facts | LET_IN }, cited, before, known);
+  const event = made.drafted[0]?.event;
+  if (event === undefined || !isAccepted(event)) throw new RefusedEventError(event?.fault ?? 'It is not accepted');
+  return made;
 };

@@ -16,3 +16,8 @@ export class MissingEventsError extends Error {
 export class DroppedEventError extends Error {
   override readonly name = 'DroppedEventError';
 }
+
+/** An event that was to be taken in only if it counts does not. Nothing is kept of it. */
+export class RefusedEventError extends Error {
+  override readonly name = 'RefusedEventError';
+}

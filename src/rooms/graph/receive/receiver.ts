@@ -17,7 +17,7 @@ export interface Receiver {
   /**
    * Receives an event of a room (server-server API, "Checks performed on receipt of a PDU"). Resolves once it is durable, to the event with what became of it
    * in `facts`, or to undefined when it was here already. Throws `DroppedEventError` for what is no event of the room or not its sender's, and
-   * `MissingEventsError` when it cites what is not here.
+   * `MissingEventsError` when it cites what is not here; with `isLetIn` also `RefusedEventError`.
    */
   receive(room: RoomInfo, source: PduSource, options?: ReceiveOptions): Promise<RoomEvent | undefined>;
   /** Receives auth events that others cite, in any order; they have no place in the timeline. Those that are no events of the room are left out. */
