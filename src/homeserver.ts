@@ -26,7 +26,11 @@ import {
   createDevices,
   createFirstKeys,
   createKnownDevices,
-  createRemainingKeys,
+  createKeyMemory,
+  createKeySignatures,
+  createSigningKeys,
+  crossSigningRoutes,
+  deleteCrossSigningOf,
   devicePort,
   deviceRoutes,
   keyRoutes,
@@ -140,7 +144,7 @@ type Ground = ReturnType<typeof layGround>;
 /** Users, their devices and keys, and what they have set for themselves. */
 const assembleUsers = (ground: Ground, erasedUsers: ErasedUsers, remote: RemoteQueries) => {
   const { config, database, clock, strings } = ground;
-  const remainingKeys = createRemainingKeys(database);
+  const keyMemory = createKeyMemory(database);
   const knownDevices = createKnownDevices();
   const toDevice = createToDevice({
     ...ground,
@@ -150,7 +154,7 @@ const assembleUsers = (ground: Ground, erasedUsers: ErasedUsers, remote: RemoteQ
   });
   const ownDevices = devicePort({
     clock,
-    remaining: remainingKeys,
+    memory: keyMemory,
     known: knownDevices,
     onRemoved: async (tx, userNum, deviceIds) => {
       await toDevice.onDevicesRemoved(tx, userNum, deviceIds);
@@ -168,36 +172,40 @@ const assembleUsers = (ground: Ground, erasedUsers: ErasedUsers, remote: RemoteQ
       await deleteAccountDataOf(tx, userNum);
       await deletePushDataOf(tx, userNum);
       await deleteKeyBackupsOf(tx, userNum);
+      await deleteCrossSigningOf(tx, userNum);
     },
     clientWellKnown: clientWellKnown(config),
   });
-  const { access } = accounts;
-  const devices = createDevices({ database, accounts, port: ownDevices });
+  const { access, confirm } = accounts;
+  const devices = createDevices({ database, accounts, memory: keyMemory, port: ownDevices });
   const dehydratedDevices = createDehydratedDevices({
     database,
     devices: ownDevices,
     endSessionsOn: accounts.endSessionsOn,
-    firstKeys: createFirstKeys({ clock, remaining: remainingKeys }),
+    firstKeys: createFirstKeys({ memory: keyMemory }),
     toDevice,
   });
-  const keys = createDeviceKeys({ database, strings, clock, serverName: config.server_name, remaining: remainingKeys });
+  const keys = createDeviceKeys({ database, strings, serverName: config.server_name, memory: keyMemory });
+  const signingKeys = createSigningKeys({ database, clock, memory: keyMemory });
+  const signatures = createKeySignatures({ database, strings, memory: keyMemory });
   const profiles = createProfiles({ database, config, findUser: accounts.find, remote });
   const filters = createFilters({ database, config });
   const routes: Route[] = [
     ...accounts.routes,
     ...deviceRoutes({ ...accounts, devices }),
     ...keyRoutes({ access, keys }),
+    ...crossSigningRoutes({ access, confirm, signingKeys, signatures }),
     ...toDeviceRoutes({ access, toDevice }),
     ...keyBackupRoutes({ access, keyBackup: createKeyBackup({ database }) }),
     ...profileRoutes({ access, profiles, config }),
     ...filterRoutes({ access, filters }),
     ...(config.experimental_features.msc3814_enabled ? dehydratedDeviceRoutes({ access, dehydratedDevices }) : []),
-    ...adminRoutes({ access, accounts, devices, dehydratedDevices, serverName: config.server_name }),
+    ...adminRoutes({ access, accounts, devices, dehydratedDevices, signingKeys, serverName: config.server_name }),
     ...whoisRoutes({ access, accounts, strings, serverName: config.server_name }),
     ...rendezvousRoutes({ ...ground, access }),
     ...serverInfoRoutes({ access, clock, config, serverVersion: VERSION }),
   ];
-  return { accounts, access, remainingKeys, toDevice, profiles, filters, routes };
+  return { accounts, access, remainingKeys: keyMemory.remaining, toDevice, profiles, filters, routes };
 };
 
 type Users = ReturnType<typeof assembleUsers>;

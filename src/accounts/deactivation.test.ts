@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { createRemainingKeys, devicePort } from '#src/devices/index.ts';
+import { createKeyMemory, devicePort } from '#src/devices/index.ts';
 import { systemClock } from '#src/platform/clock.ts';
 import { sql } from '#src/platform/database/sql.ts';
 import type { Database } from '#src/platform/database/types.ts';
@@ -26,7 +26,7 @@ const countOf = async (database: Database, table: 'sessions' | 'devices' | 'pend
 
 onBothDatabases('a closed account stays closed', async (database, strings) => {
   const accounts = createTestAccounts(database, strings, OPEN, {
-    devices: devicePort({ clock: systemClock, remaining: createRemainingKeys(database) }),
+    devices: devicePort({ clock: systemClock, memory: createKeyMemory(database) }),
   });
   const { access_token: token } = (await register(accounts, 'alice')).body;
   const { access_token: other } = (await login(accounts, 'alice')).body;

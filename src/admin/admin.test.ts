@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { adminRoutes } from '#src/admin/index.ts';
-import { createDevices, createRemainingKeys, devicePort } from '#src/devices/index.ts';
+import { createDevices, createKeyMemory, createSigningKeys, devicePort } from '#src/devices/index.ts';
 import { systemClock } from '#src/platform/clock.ts';
 import type { Strings } from '#src/platform/database/strings.ts';
 import { sql } from '#src/platform/database/sql.ts';
@@ -11,7 +11,8 @@ import type { Reply, TestAccounts } from '../../test/support/accounts.ts';
 const errorOf = ({ status, body }: Reply): string => `${String(status)} ${String(body['errcode'])}`;
 
 const create = (database: Database, strings: Strings): TestAccounts => {
-  const port = devicePort({ clock: systemClock, remaining: createRemainingKeys(database) });
+  const memory = createKeyMemory(database);
+  const port = devicePort({ clock: systemClock, memory });
   return createTestAccounts(database, strings, OPEN, {
     devices: port,
     routes: (accounts) =>
@@ -19,7 +20,8 @@ const create = (database: Database, strings: Strings): TestAccounts => {
         dehydratedDevices: { find: () => Promise.resolve(undefined) },
         access: accounts.access,
         accounts,
-        devices: createDevices({ database, accounts, port }),
+        devices: createDevices({ database, accounts, memory, port }),
+        signingKeys: createSigningKeys({ database, clock: systemClock, memory }),
         serverName: 'test',
       }),
   });

@@ -1,7 +1,7 @@
 import { Type } from '#src/platform/schema.ts';
 import type { AccountAccess, Accounts, User } from '#src/accounts/index.ts';
 import { deviceIdsIn } from '#src/devices/index.ts';
-import type { Device, Devices } from '#src/devices/index.ts';
+import type { Device, Devices, SigningKeys } from '#src/devices/index.ts';
 import { at, route } from '#src/platform/http/route.ts';
 import type { Route } from '#src/platform/http/route.ts';
 import { invalidParam, notFound, unknown } from '#src/protocol/errors.ts';
@@ -26,12 +26,14 @@ export const adminRoutes = ({
   accounts,
   devices,
   dehydratedDevices,
+  signingKeys,
   serverName,
 }: {
   access: Pick<AccountAccess, 'admin'>;
   accounts: Pick<Accounts, 'find' | 'resetPassword'>;
   devices: Devices;
   dehydratedDevices: { readonly find: (userNum: number) => Promise<{ readonly deviceId: string } | undefined> };
+  signingKeys: Pick<SigningKeys, 'allowReplacement'>;
   serverName: string;
 }): Route[] => {
   /** A user of this server; throws what is wrong with the id, or `M_NOT_FOUND`. */
@@ -81,6 +83,17 @@ export const adminRoutes = ({
         const user = await localUser(params.userId);
         await devices.remove(user.userNum, deviceIdsIn(body));
         return {};
+      },
+    }),
+    route({
+      method: 'POST',
+      path: at('/_synapse/admin/v1/users/:userId/_allow_cross_signing_replacement_without_uia'),
+      access: access.admin,
+      body: Type.Optional(Type.Unknown()),
+      bodyLimit: MAX_BODY_BYTES,
+      handle: async ({ params }) => {
+        const user = await localUser(params.userId);
+        return { updatable_without_uia_before_ms: await signingKeys.allowReplacement(user.userNum) };
       },
     }),
   ];

@@ -1,13 +1,11 @@
-import { readChangedLists } from '#src/devices/index.ts';
+import { DEVICE_LISTS_STREAM as STREAM, readChangedLists, readSignedUsers, readSigners } from '#src/devices/index.ts';
 import type { Database } from '#src/platform/database/types.ts';
 import type { Strings } from '#src/platform/database/strings.ts';
 import type { Logger } from '#src/platform/logging/index.ts';
 import type { RoomGraph } from '#src/rooms/graph/index.ts';
 import { membersOf, movedMembers, sharersAmong } from '#src/device-lists/views.ts';
 
-const STREAM = 'device_lists';
-
-/** A stretch of the stream; without a beginning there is nothing that the reader could know already. */
+/** A stretch of the stream, from its beginning where the reader does not say what is known already. */
 export interface Span {
   readonly after: number | undefined;
   readonly upTo: number;
@@ -62,7 +60,7 @@ export const createDeviceLists = ({
 
   const wakeBetween = async (wake: Wake, after: number, upTo: number): Promise<void> => {
     const changed = await database.read('changed device lists', (reader) => readChangedLists(reader, after, upTo));
-    wake.users(changed);
+    wake.users([...changed, ...(await database.read('signers', (reader) => readSigners(reader, after, upTo)))]);
     for (const userNum of changed) {
       for (const row of (await graph.memberships.ofUser(userNum)).values()) if (row.membership === 'join') wake.room(row.roomNum);
     }
@@ -85,6 +83,19 @@ export const createDeviceLists = ({
     return moved;
   };
 
+  const membershipAt = async (roomNum: number, position: number, userId: string): Promise<unknown> => {
+    const eventNum = await graph.states.get(roomNum, await graph.timeline.rootAt(roomNum, position), 'm.room.member', userId);
+    return eventNum === undefined ? undefined : (await graph.events.byNum(eventNum))?.pdu.content.membership;
+  };
+
+  /** Those of the rooms that a user was in at a position. */
+  const roomsKnownTo = async (userNum: number, roomNums: readonly number[], position: number): Promise<number[]> => {
+    const userId = (await strings.textOf([userNum])).get(userNum) ?? '';
+    const known: number[] = [];
+    for (const roomNum of roomNums) if ((await membershipAt(roomNum, position, userId)) === 'join') known.push(roomNum);
+    return known;
+  };
+
   const idsOf = async (userNums: Iterable<number>): Promise<string[]> => [...(await strings.textOf([...userNums])).values()];
 
   return {
@@ -101,16 +112,19 @@ export const createDeviceLists = ({
           .catch((error: unknown) => log.warn({ err: error }, 'Those who wait could not be told of changed devices'));
       });
     },
-    changes: async ({ userNum }, { after, upTo }, { newlyJoined, newlyLeft, stayedIn }) => {
-      const { wereIn, wereOut } = await movedIn(stayedIn);
+    changes: async ({ userNum }, { after = 0, upTo }, { newlyJoined, newlyLeft, stayedIn }) => {
+      // In rooms that the reader has left, or left and come back to, others may have gone as well.
+      const again = await roomsKnownTo(userNum, newlyJoined, stayedIn.after);
+      const { wereIn, wereOut } = await movedIn({ ...stayedIn, roomNums: [...new Set([...stayedIn.roomNums, ...newlyLeft, ...again])] });
       const { changed, left } = await database.read('device list changes', async (reader) => {
-        const moved = [...wereOut, ...(after === undefined ? [] : await readChangedLists(reader, after, upTo))];
+        const moved = [...wereOut, ...(after < upTo ? await readChangedLists(reader, after, upTo) : [])];
         const shared = new Set(moved.length === 0 ? [] : await sharersAmong(reader, userNum, moved));
         const met = newlyJoined.length === 0 ? [] : await membersOf(reader, newlyJoined);
+        const signed = after < upTo ? await readSignedUsers(reader, userNum, after, upTo) : [];
         const once = [...wereIn, ...(newlyLeft.length === 0 ? [] : await membersOf(reader, newlyLeft))];
         const still = new Set(once.length === 0 ? [] : await sharersAmong(reader, userNum, once));
         return {
-          changed: new Set([...moved.filter((num) => num === userNum || shared.has(num)), ...met]),
+          changed: new Set([...moved.filter((num) => num === userNum || shared.has(num)), ...met, ...signed]),
           left: [...new Set(once)].filter((num) => num !== userNum && !still.has(num)),
         };
       });

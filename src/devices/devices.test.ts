@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { createDevices, createRemainingKeys, devicePort, deviceRoutes } from '#src/devices/index.ts';
+import { createDevices, createKeyMemory, devicePort, deviceRoutes } from '#src/devices/index.ts';
 import { systemClock } from '#src/platform/clock.ts';
 import { sql } from '#src/platform/database/sql.ts';
 import type { Strings } from '#src/platform/database/strings.ts';
@@ -8,14 +8,15 @@ import { confirmed, createTestAccounts, onBothDatabases, OPEN, register } from '
 import type { Reply, TestAccounts } from '../../test/support/accounts.ts';
 
 const create = (database: Database, strings: Strings, settings: object = {}): TestAccounts => {
-  const port = devicePort({ clock: systemClock, remaining: createRemainingKeys(database) });
+  const memory = createKeyMemory(database);
+  const port = devicePort({ clock: systemClock, memory });
   return createTestAccounts(
     database,
     strings,
     { ...OPEN, ...settings },
     {
       devices: port,
-      routes: (accounts) => deviceRoutes({ ...accounts, devices: createDevices({ database, accounts, port }) }),
+      routes: (accounts) => deviceRoutes({ ...accounts, devices: createDevices({ database, accounts, memory, port }) }),
     },
   );
 };

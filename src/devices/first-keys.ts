@@ -1,11 +1,9 @@
-import type { Clock } from '#src/platform/clock.ts';
 import type { Transaction } from '#src/platform/database/types.ts';
 import { invalidParam, missingParam } from '#src/protocol/errors.ts';
 import { insertOneTimeKeys, putDeviceKeys, putFallbackKey } from '#src/devices/key-store.ts';
 import { deviceKeysText, keyRows } from '#src/devices/key-upload.ts';
 import type { KeyUpload } from '#src/devices/key-upload.ts';
-import type { RemainingKeys } from '#src/devices/remaining-keys.ts';
-import { noteChangedList } from '#src/devices/store.ts';
+import type { KeyMemory } from '#src/devices/key-memory.ts';
 
 /** Many times what clients hold ready. */
 const MAX_ONE_TIME_KEYS = 500;
@@ -24,7 +22,7 @@ export interface NewDevice {
 export type FirstKeys = (device: NewDevice, keys: KeyUpload) => (tx: Transaction) => Promise<void>;
 
 export const createFirstKeys =
-  ({ clock, remaining }: { clock: Clock; remaining: Pick<RemainingKeys, 'forget'> }): FirstKeys =>
+  ({ memory }: { memory: Pick<KeyMemory, 'listChanged' | 'remaining'> }): FirstKeys =>
   ({ userId, userNum, deviceId }, keys) => {
     if (!keys.device_keys) throw missingParam('Device key(s) not found, these must be provided.');
     const deviceText = deviceKeysText(keys.device_keys, { userId, deviceId });
@@ -33,9 +31,9 @@ export const createFirstKeys =
     if (oneTimeKeys.length > MAX_ONE_TIME_KEYS) throw invalidParam(`More than ${String(MAX_ONE_TIME_KEYS)} one-time keys`);
     return async (tx) => {
       await putDeviceKeys(tx, userNum, deviceId, deviceText);
-      insertOneTimeKeys(tx, { user_num: userNum, device_id: deviceId }, oneTimeKeys, clock.now());
+      await insertOneTimeKeys(tx, { user_num: userNum, device_id: deviceId }, oneTimeKeys);
       for (const key of fallbackKeys) await putFallbackKey(tx, userNum, deviceId, key);
-      await noteChangedList(tx, userNum);
-      tx.onCommit(() => remaining.forget(userNum, [deviceId]));
+      await memory.listChanged(tx, userNum, [deviceId]);
+      tx.onCommit(() => memory.remaining.forget(userNum, [deviceId]));
     };
   };

@@ -1,6 +1,6 @@
 import { Type, type Schema } from '#src/platform/schema.ts';
 import type { AccountAccess } from '#src/accounts/index.ts';
-import { client, route } from '#src/platform/http/route.ts';
+import { client, RawJson, route } from '#src/platform/http/route.ts';
 import type { Route } from '#src/platform/http/route.ts';
 import type { DeviceKeys } from '#src/devices/keys.ts';
 import { KeyUpload } from '#src/devices/key-upload.ts';
@@ -26,19 +26,13 @@ export const keyRoutes = ({ access, keys }: { access: Pick<AccountAccess, 'guest
     path: client('/keys/query', VERSIONS),
     access: access.guest,
     body: Type.Object({ device_keys: byUser(Type.Array(Type.String())) }),
-    handle: async ({ body }) => {
-      const { found, failures } = await keys.query(body.device_keys);
-      return { device_keys: found, failures, master_keys: {}, self_signing_keys: {}, user_signing_keys: {} };
-    },
+    handle: async ({ caller, body }) => new RawJson(await keys.query(caller, body.device_keys)),
   }),
   route({
     method: 'POST',
     path: client('/keys/claim', VERSIONS),
     access: access.guest,
     body: Type.Object({ one_time_keys: byUser(Type.Record(Type.String(), Type.String())) }),
-    handle: async ({ body }) => {
-      const { found, failures } = await keys.claim(body.one_time_keys);
-      return { one_time_keys: found, failures };
-    },
+    handle: async ({ body }) => new RawJson(await keys.claim(body.one_time_keys)),
   }),
 ];

@@ -41,20 +41,24 @@ export const readOneTimeKeys = (reader: Reader, userNum: number, deviceId: strin
     SELECT algorithm, key_id, json FROM one_time_keys
     WHERE user_num = ${userNum} AND device_id = ${deviceId} AND key_id ${sql.in(keyIds)}`);
 
+/** The stream that numbers one-time keys in the order of their upload; claims move it, too. */
+export const ONE_TIME_KEYS_STREAM = 'one_time_keys';
+
 const oneTimeKeys = {
   name: 'one_time_keys',
-  columns: { user_num: 'bigint', device_id: 'text', algorithm: 'text', key_id: 'text', json: 'text', uploaded_ts: 'bigint' },
-  key: ['user_num', 'device_id', 'algorithm', 'key_id'],
+  columns: { upload_order: 'bigint', user_num: 'bigint', device_id: 'text', algorithm: 'text', key_id: 'text', json: 'text' },
+  key: ['upload_order'],
 } as const;
 
-/** Adds one-time keys. */
-export const insertOneTimeKeys = (
+/** Adds one-time keys behind all that are there. */
+export const insertOneTimeKeys = async (
   tx: Transaction,
   device: { readonly user_num: number; readonly device_id: string },
   keys: readonly KeyRow[],
-  uploadedTs: number,
-): void => {
-  for (const key of keys) tx.insert(oneTimeKeys, { ...device, ...key, uploaded_ts: uploadedTs });
+): Promise<void> => {
+  if (keys.length === 0) return;
+  const first = await tx.nextPositions(ONE_TIME_KEYS_STREAM, keys.length);
+  for (const [index, key] of keys.entries()) tx.insert(oneTimeKeys, { ...device, ...key, upload_order: first + index });
 };
 
 /** How many one-time keys of each algorithm a device has. */
@@ -65,22 +69,49 @@ export const countOneTimeKeys = async (reader: Reader, userNum: number, deviceId
   return Object.fromEntries(rows.map((row) => [row.algorithm, row.count]));
 };
 
-/** Deletes the oldest one-time key of an algorithm, and answers it. */
-export const takeOneTimeKey = async (
-  tx: Transaction,
-  userNum: number,
-  deviceId: string,
-  algorithm: string,
-): Promise<KeyRow | undefined> => {
-  const row = await tx.one<KeyRow>(sql`
-    SELECT algorithm, key_id, json FROM one_time_keys
-    WHERE user_num = ${userNum} AND device_id = ${deviceId} AND algorithm = ${algorithm} ORDER BY uploaded_ts, key_id LIMIT 1`);
-  if (row !== undefined) {
-    await tx.run(sql`
-      DELETE FROM one_time_keys
-      WHERE user_num = ${userNum} AND device_id = ${deviceId} AND algorithm = ${algorithm} AND key_id = ${row.key_id}`);
+/** A key of a device that somebody may have. */
+export interface OwnedKeyRow extends KeyRow {
+  readonly user_num: number;
+  readonly device_id: string;
+}
+
+/** Which keys are wanted: any device of any of the users, of one algorithm; `wants` says which of those it is. */
+export interface ClaimQuery {
+  readonly userNums: readonly number[];
+  readonly algorithm: string;
+  readonly wants: (key: Pick<OwnedKeyRow, 'user_num' | 'device_id'>) => boolean;
+}
+
+/** Takes away the first uploaded one-time key of each device that is wanted, and answers them. */
+export const takeOneTimeKeys = async (tx: Transaction, { userNums, algorithm, wants }: ClaimQuery): Promise<OwnedKeyRow[]> => {
+  const first = await tx.all<OwnedKeyRow & { upload_order: number }>(sql`
+    SELECT k.upload_order, k.user_num, k.device_id, k.algorithm, k.key_id, k.json
+    FROM devices d JOIN one_time_keys k ON k.upload_order = (
+      SELECT MIN(other.upload_order) FROM one_time_keys other
+      WHERE other.user_num = d.user_num AND other.device_id = d.device_id AND other.algorithm = ${algorithm})
+    WHERE d.user_num ${sql.in(userNums)}`);
+  const taken = first.filter(wants);
+  if (taken.length > 0) {
+    await tx.nextPositions(ONE_TIME_KEYS_STREAM);
+    await tx.run(sql`DELETE FROM one_time_keys WHERE upload_order ${sql.in(taken.map((row) => row.upload_order))}`);
   }
-  return row;
+  return taken;
+};
+
+const fallbackKeys = {
+  name: 'fallback_keys',
+  columns: { user_num: 'bigint', device_id: 'text', algorithm: 'text', key_id: 'text', json: 'text', used: 'bigint' },
+  key: ['user_num', 'device_id', 'algorithm'],
+} as const;
+
+/** The fallback key of each device that is wanted; they count as used from now on. */
+export const useFallbackKeys = async (tx: Transaction, { userNums, algorithm, wants }: ClaimQuery): Promise<OwnedKeyRow[]> => {
+  const rows = await tx.all<OwnedKeyRow & { used: number }>(sql`
+    SELECT user_num, device_id, algorithm, key_id, json, used FROM fallback_keys
+    WHERE user_num ${sql.in(userNums)} AND algorithm = ${algorithm}`);
+  const wanted = rows.filter(wants);
+  for (const row of wanted) if (row.used === 0) tx.put(fallbackKeys, { ...row, used: 1 });
+  return wanted;
 };
 
 /** Stores the fallback key of an algorithm, which counts as unused unless it is the one that was there. */
@@ -90,23 +121,6 @@ export const putFallbackKey = async (tx: Transaction, userNum: number, deviceId:
     VALUES (${userNum}, ${deviceId}, ${key.algorithm}, ${key.key_id}, ${key.json}, 0)
     ON CONFLICT (user_num, device_id, algorithm) DO UPDATE SET key_id = excluded.key_id, json = excluded.json, used = 0
     WHERE fallback_keys.key_id <> excluded.key_id OR fallback_keys.json <> excluded.json`);
-};
-
-/** The fallback key of an algorithm, which counts as used from now on. */
-export const useFallbackKey = async (
-  tx: Transaction,
-  userNum: number,
-  deviceId: string,
-  algorithm: string,
-): Promise<KeyRow | undefined> => {
-  const row = await tx.one<KeyRow>(sql`
-    SELECT algorithm, key_id, json FROM fallback_keys
-    WHERE user_num = ${userNum} AND device_id = ${deviceId} AND algorithm = ${algorithm}`);
-  if (row !== undefined) {
-    await tx.run(sql`
-      UPDATE fallback_keys SET used = 1 WHERE user_num = ${userNum} AND device_id = ${deviceId} AND algorithm = ${algorithm}`);
-  }
-  return row;
 };
 
 /** The algorithms of which a device has a fallback key that was never given out. */

@@ -2,6 +2,7 @@ import { Type, type Schema } from '#src/platform/schema.ts';
 import type { Static } from '#src/platform/schema.ts';
 import { canonicalJson } from '#src/protocol/canonical-json.ts';
 import { badJson } from '#src/protocol/errors.ts';
+import { isJsonObject, type JsonValue } from '#src/protocol/json.ts';
 import type { KeyRow } from '#src/devices/key-store.ts';
 
 const Texts = Type.Record(Type.String(), Type.String());
@@ -17,12 +18,17 @@ const DeviceKeysJson = Type.Object({
 });
 const REQUIRED = ['user_id', 'device_id', 'algorithms', 'keys', 'signatures'] as const;
 
-/** A key alone, or signed; what is in a signed one is for clients to judge. */
-const KeysJson = Type.Record(Type.String(), Type.Union([Type.String(), Type.Object({ key: Type.String() })]));
+/** A key alone, or signed, which `keyRows` asks for; whether the signature is right is for clients to judge. */
+const SignedKey = Type.Object({
+  key: Type.String(),
+  signatures: Type.Optional(Type.Record(Type.String(), Texts)),
+  fallback: OrNothing(Type.Boolean()),
+});
+const KeysJson = Type.Record(Type.String(), Type.Union([Type.String(), SignedKey]));
 
 /** The body of `POST /keys/upload`. */
 export const KeyUpload = Type.Object({
-  device_keys: OrNothing(DeviceKeysJson),
+  device_keys: Type.Optional(DeviceKeysJson),
   one_time_keys: OrNothing(KeysJson),
   fallback_keys: OrNothing(KeysJson),
 });
@@ -32,13 +38,14 @@ const MAX_NAME_LENGTH = 255;
 /** `<algorithm>:<key id>`, in visible letters. */
 const KEY_NAME = /^([\x21-\x39\x3b-\x7e]+):([\x21-\x39\x3b-\x7e]+)$/;
 
-/** The keys by the parts of their names. Throws `M_BAD_JSON` for a name of another form. */
+/** The keys by the parts of their names. Throws `M_BAD_JSON` for a name of another form, and for an object without signatures. */
 export const keyRows = (keys: Static<typeof KeysJson>, field: string): KeyRow[] =>
   Object.entries(keys).map(([name, key]) => {
     const [, algorithm, keyId] = name.length > MAX_NAME_LENGTH ? [] : (KEY_NAME.exec(name) ?? []);
     if (algorithm === undefined || keyId === undefined) {
       throw badJson(`Invalid ${field} key '${name.slice(0, 64)}'. Expected "<algorithm>:<key_id>".`);
     }
+    if (typeof key !== 'string' && key.signatures === undefined) throw badJson(`Invalid ${field} key '${name}': it is not signed`);
     return { algorithm, key_id: keyId, json: canonicalJson(key) };
   });
 
@@ -51,4 +58,15 @@ export const deviceKeysText = (keys: Static<typeof DeviceKeysJson>, owner: { use
   // What servers add is not the device's to say.
   const { unsigned: _, ...signed } = keys as typeof keys & { unsigned?: unknown };
   return canonicalJson(signed);
+};
+
+/** Whether two uploads are of the same key: signatures may differ from one to the other. */
+export const isSameKey = (left: string, right: string): boolean => {
+  const withoutSignatures = (text: string): string => {
+    const value = JSON.parse(text) as JsonValue;
+    if (!isJsonObject(value)) return text;
+    const { signatures: _, ...rest } = value;
+    return canonicalJson(rest);
+  };
+  return left === right || withoutSignatures(left) === withoutSignatures(right);
 };

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { createDeviceKeys, createRemainingKeys, devicePort, keyRoutes } from '#src/devices/index.ts';
+import { createDeviceKeys, createKeyMemory, devicePort, keyRoutes } from '#src/devices/index.ts';
+import { readListChanges } from '#src/devices/list-log.ts';
 import { systemClock } from '#src/platform/clock.ts';
 import { sql } from '#src/platform/database/sql.ts';
 import type { Strings } from '#src/platform/database/strings.ts';
@@ -15,13 +16,12 @@ interface World extends TestAccounts {
 }
 
 const create = (database: Database, strings: Strings): World => {
-  const remaining = createRemainingKeys(database);
+  const memory = createKeyMemory(database);
   const accounts = createTestAccounts(database, strings, OPEN, {
-    devices: devicePort({ clock: systemClock, remaining }),
-    routes: ({ access }, clock) =>
-      keyRoutes({ access, keys: createDeviceKeys({ database, strings, clock, serverName: 'test', remaining }) }),
+    devices: devicePort({ clock: systemClock, memory }),
+    routes: ({ access }) => keyRoutes({ access, keys: createDeviceKeys({ database, strings, serverName: 'test', memory }) }),
   });
-  return { ...accounts, remaining: async (userId, deviceId) => remaining.of((await strings.numOf(userId)) ?? 0, deviceId) };
+  return { ...accounts, remaining: async (userId, deviceId) => memory.remaining.of((await strings.numOf(userId)) ?? 0, deviceId) };
 };
 
 const deviceKeys = (userId: string, deviceId: string, more: object = {}): object => ({
@@ -54,7 +54,7 @@ onBothDatabases('keys of devices are found by others', async (database, strings)
   const all = { '@alice:test': [], '@bob:test': [], '@nobody:test': [], '@carl:elsewhere': [] };
   const { body } = await bob('query', { device_keys: all });
   const expected = { ...deviceKeys('@alice:test', 'PHONE'), unsigned: { device_display_name: "alice's phone" } };
-  assert.deepEqual(body['device_keys'], { '@alice:test': { PHONE: expected }, '@bob:test': {} });
+  assert.deepEqual(body['device_keys'], { '@alice:test': { PHONE: expected }, '@bob:test': {}, '@nobody:test': {} });
   assert.deepEqual(Object.keys(body['failures'] as object), ['elsewhere']);
   const other = await bob('query', { device_keys: { '@alice:test': ['LAPTOP'] } });
   assert.deepEqual(other.body['device_keys'], { '@alice:test': {} });
@@ -71,9 +71,12 @@ onBothDatabases('what is wrong with keys is said', async (database, strings) => 
     assert.equal(await codeOf({ one_time_keys: { [name]: 'x' } }), '400 M_BAD_JSON', JSON.stringify(name));
   }
   assert.equal(await codeOf({ one_time_keys: { 'a:b': { key: 1 } } }), '400 M_BAD_JSON');
-  const tooMany = Object.fromEntries(Array.from({ length: 1001 }, (_, index) => [`curve25519:${String(index)}`, 'x']));
-  assert.equal(await codeOf({ one_time_keys: tooMany }), '413 M_TOO_LARGE');
-  assert.equal(errorOf(await alice('query', { device_keys: { nonsense: [] } })), '400 M_INVALID_PARAM');
+  const tooMany = Object.fromEntries(Array.from({ length: 501 }, (_, index) => [`curve25519:${String(index)}`, 'x']));
+  assert.equal(await codeOf({ one_time_keys: tooMany }), '400 M_TOO_LARGE');
+  assert.equal(await codeOf({ one_time_keys: { 'a:b': { key: 'not signed' } } }), '400 M_BAD_JSON');
+  assert.equal(await codeOf({ device_keys: null }), '400 M_BAD_JSON');
+  assert.deepEqual((await alice('query', { device_keys: { nonsense: [] } })).body['device_keys'], {});
+  assert.equal(errorOf(await alice('claim', { one_time_keys: { nonsense: {} } })), '400 M_INVALID_PARAM');
   assert.equal(errorOf(await alice('query', {})), '400 M_MISSING_PARAM');
   const hostile = await alice('claim', { one_time_keys: { '@alice:test': { '\0': 'curve25519', PHONE: '\0' } } });
   assert.deepEqual(hostile.body['one_time_keys'], {});
@@ -87,7 +90,9 @@ onBothDatabases('a one-time key is claimed once, the oldest first, then the fall
   world.pass(1000);
   const fallback = { 'signed_curve25519:FALL': signed('fallback', { fallback: true }) };
   await alice('upload', { one_time_keys: { ...first, 'signed_curve25519:AAAA': signed('first') }, fallback_keys: fallback });
-  assert.equal(errorOf(await alice('upload', { one_time_keys: { 'curve25519:X': 'other' } })), '400 M_INVALID_PARAM');
+  assert.equal(errorOf(await alice('upload', { one_time_keys: { 'curve25519:X': 'other' } })), '400 M_UNKNOWN');
+  const again = { key: 'second', signatures: { '@alice:test': { 'ed25519:PHONE': 'another signature' } } };
+  assert.equal((await alice('upload', { one_time_keys: { 'signed_curve25519:AAAB': again } })).status, 200, 'the same key, signed again');
   const whole = { oneTimeKeys: { signed_curve25519: 2, curve25519: 1 }, unusedFallbackTypes: ['signed_curve25519'] };
   assert.deepEqual(await world.remaining('@alice:test', 'PHONE'), whole);
 
@@ -145,4 +150,45 @@ onBothDatabases('keys go with their device, and do not come back with its name',
   const login = { type: 'm.login.password', identifier: { type: 'm.id.user', user: 'alice' }, password: 'password of alice' };
   const again = (await world.call('POST', '/login', { ...login, device_id: 'PHONE' })).body.access_token;
   assert.deepEqual((await world.call('POST', '/keys/upload', {}, again)).body['one_time_key_counts'], { signed_curve25519: 0 });
+});
+
+onBothDatabases('keys of one upload are claimed in its order, and many devices at once', async (database, strings) => {
+  const world = create(database, strings);
+  const names = Array.from({ length: 5 }, (_, index) => `user${String(index)}`);
+  const people = await Promise.all(names.map((name) => loginAs(world, name)));
+  // Neither in the order of the names, nor all at the same time.
+  for (const batch of [['Z', 'A', 'M'], ['B']]) {
+    const keys = Object.fromEntries(batch.map((id) => [`curve25519:${id}`, `key ${id}`]));
+    for (const person of people) await person('upload', { one_time_keys: keys });
+  }
+  const wanted = Object.fromEntries(names.map((name) => [`@${name}:test`, { PHONE: 'curve25519', OTHER: 'curve25519' }]));
+  const claimed: string[] = [];
+  for (let round = 0; round < 5; round += 1) {
+    const found = (await people[0]!('claim', { one_time_keys: wanted })).body['one_time_keys'] as Record<string, Record<string, object>>;
+    const ids = new Set(Object.values(found).flatMap((devices) => Object.values(devices).flatMap(Object.keys)));
+    assert.ok(ids.size <= 1 && (ids.size === 0 || Object.keys(found).length === names.length), JSON.stringify(found));
+    claimed.push(...ids);
+  }
+  assert.deepEqual(claimed, ['curve25519:Z', 'curve25519:A', 'curve25519:M', 'curve25519:B']);
+  const many = Object.fromEntries(Array.from({ length: 11 }, (_, index) => [`D${String(index)}`, `algorithm${String(index)}`]));
+  assert.equal(errorOf(await people[0]!('claim', { one_time_keys: { '@user0:test': many } })), '400 M_INVALID_PARAM');
+});
+
+onBothDatabases('a changed list can be followed without a gap, or the gap is seen', async (database, strings) => {
+  const world = create(database, strings);
+  const alice = await loginAs(world, 'alice');
+  const userNum = (await strings.numOf('@alice:test')) ?? 0;
+  const changesAfter = (position: number) => database.read('test', (reader) => readListChanges(reader, userNum, position));
+  const start = database.positions.current('device_lists').min;
+  assert.deepEqual(await changesAfter(start), { isComplete: true, changes: [] });
+  for (let index = 0; index < 150; index += 1) {
+    await alice('upload', { device_keys: deviceKeys('@alice:test', 'PHONE', { algorithms: [String(index)] }) });
+  }
+  const recent = await changesAfter(start + 60);
+  assert.deepEqual([recent.isComplete, recent.changes.length], [true, 90]);
+  for (const [index, change] of recent.changes.entries()) {
+    assert.deepEqual(change, { position: start + 61 + index, deviceId: 'PHONE', previous: start + 60 + index });
+  }
+  const old = await changesAfter(start);
+  assert.deepEqual([old.isComplete, old.changes.length], [false, 100], 'no more are kept, and that is told');
 });

@@ -2,9 +2,9 @@ import type { DevicePort } from '#src/accounts/index.ts';
 import type { Clock } from '#src/platform/clock.ts';
 import type { Transaction } from '#src/platform/database/types.ts';
 import { MatrixError } from '#src/protocol/errors.ts';
+import type { KeyMemory } from '#src/devices/key-memory.ts';
 import type { KnownDevices } from '#src/devices/known-devices.ts';
-import type { RemainingKeys } from '#src/devices/remaining-keys.ts';
-import { deleteDevices, insertDevice, noteChangedList, readDevices } from '#src/devices/store.ts';
+import { deleteDevices, insertDevice, readDevices } from '#src/devices/store.ts';
 
 const MAX_DISPLAY_NAME_LENGTH = 100;
 
@@ -21,12 +21,12 @@ export type OnDevicesRemoved = (tx: Transaction, userNum: number, deviceIds: rea
 /** What accounts, which live below, are handed: devices come with a session and go with it. */
 export const devicePort = ({
   clock,
-  remaining,
+  memory,
   known,
   onRemoved,
 }: {
   clock: Clock;
-  remaining: Pick<RemainingKeys, 'forget'>;
+  memory: KeyMemory;
   known?: Pick<KnownDevices, 'forget'>;
   onRemoved?: OnDevicesRemoved;
 }): DevicePort => {
@@ -34,14 +34,17 @@ export const devicePort = ({
     if (deviceIds.length === 0 || (await deleteDevices(tx, userNum, deviceIds)) === 0) return;
     known?.forget(userNum);
     await onRemoved?.(tx, userNum, deviceIds);
-    await noteChangedList(tx, userNum);
-    tx.onCommit(() => remaining.forget(userNum, deviceIds));
+    await memory.listChanged(tx, userNum, deviceIds);
+    tx.onCommit(() => memory.remaining.forget(userNum, deviceIds));
   };
   return {
-    add: (tx, { userNum, deviceId, displayName }) => {
+    add: async (tx, { userNum, deviceId, displayName }) => {
       checkDisplayName(displayName);
       known?.forget(userNum);
-      return insertDevice(tx, userNum, { device_id: deviceId, display_name: displayName ?? null, created_ts: clock.now() });
+      const device = { device_id: deviceId, display_name: displayName ?? null, created_ts: clock.now() };
+      const isNew = await insertDevice(tx, userNum, device);
+      if (isNew) await memory.listChanged(tx, userNum, [deviceId]);
+      return isNew;
     },
     remove,
     removeAll: async (tx, userNum, exceptDevice) => {

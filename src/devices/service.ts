@@ -1,8 +1,9 @@
 import type { Accounts, DevicePort, DeviceSeen } from '#src/accounts/index.ts';
 import type { Database } from '#src/platform/database/types.ts';
 import { invalidParam, notFound } from '#src/protocol/errors.ts';
+import type { KeyMemory } from '#src/devices/key-memory.ts';
 import { checkDisplayName } from '#src/devices/port.ts';
-import { noteChangedList, readDevices, setDisplayName } from '#src/devices/store.ts';
+import { readDevices, setDisplayName } from '#src/devices/store.ts';
 
 export interface Device {
   readonly deviceId: string;
@@ -26,10 +27,12 @@ export interface Devices {
 export const createDevices = ({
   database,
   accounts,
+  memory,
   port,
 }: {
   database: Database;
   accounts: Pick<Accounts, 'endSessionsOn' | 'devicesSeen'>;
+  memory: KeyMemory;
   port: DevicePort;
 }): Devices => {
   const list = async (userNum: number): Promise<Device[]> => {
@@ -57,7 +60,7 @@ export const createDevices = ({
       if (deviceId.includes('\0')) throw notFound('No device found');
       await database.write('name device', async (tx) => {
         if (!(await setDisplayName(tx, userNum, deviceId, name))) throw notFound('No device found');
-        await noteChangedList(tx, userNum);
+        await memory.listChanged(tx, userNum, [deviceId]);
       });
     },
     remove: (userNum, deviceIds) =>

@@ -20,6 +20,10 @@ export const insertDevice = async (tx: Transaction, userNum: number, row: Device
 export const deleteDevices = async (tx: Transaction, userNum: number, deviceIds: readonly string[]): Promise<number> => {
   const ids = sql.in(deviceIds);
   await tx.run(sql`DELETE FROM device_keys WHERE user_num = ${userNum} AND device_id ${ids}`);
+  await tx.run(sql`DELETE FROM key_signatures WHERE target_num = ${userNum} AND signer_num = ${userNum} AND target_key ${ids}`);
+  await tx.run(sql`
+    DELETE FROM key_signatures WHERE target_num = ${userNum} AND signer_num = ${userNum}
+      AND key_id ${sql.in(deviceIds.map((deviceId) => `ed25519:${deviceId}`))}`);
   await tx.run(sql`DELETE FROM one_time_keys WHERE user_num = ${userNum} AND device_id ${ids}`);
   await tx.run(sql`DELETE FROM fallback_keys WHERE user_num = ${userNum} AND device_id ${ids}`);
   return tx.run(sql`DELETE FROM devices WHERE user_num = ${userNum} AND device_id ${ids}`);
@@ -44,18 +48,3 @@ export const readDeviceIds = (reader: Reader, userNums: readonly number[]): Prom
 /** A user's devices, by id. */
 export const readDevices = (reader: Reader, userNum: number): Promise<DeviceRow[]> =>
   reader.all<DeviceRow>(sql`SELECT device_id, display_name, created_ts FROM devices WHERE user_num = ${userNum} ORDER BY device_id`);
-
-const deviceLists = { name: 'device_lists', columns: { user_num: 'bigint', position: 'bigint' }, key: ['user_num'] } as const;
-
-/** Notes that a user's devices, or what is known of them, have changed. */
-export const noteChangedList = async (tx: Transaction, userNum: number): Promise<void> => {
-  const position = await tx.nextPositions('device_lists');
-  tx.put(deviceLists, { user_num: userNum, position });
-};
-
-/** The users whose devices last changed after `from` and not after `to`. */
-export const readChangedLists = async (reader: Reader, from: number, to: number): Promise<number[]> => {
-  const rows = await reader.all<{ user_num: number }>(sql`
-    SELECT user_num FROM device_lists WHERE position > ${from} AND position <= ${to} ORDER BY position`);
-  return rows.map((row) => row.user_num);
-};

@@ -44,7 +44,8 @@ export const placesNow = (ports: SyncPorts, since: SyncToken | undefined): Place
 const spanOf = (part: TokenPart, places: Places, since: SyncToken | undefined): Span | undefined => {
   const now = places[part] as Place;
   const then = since?.places[part];
-  if (then === undefined || then.epoch !== now.epoch) return { after: undefined, upTo: now.position };
+  // What lies beyond all that has happened was given out before an older copy of the database was put back.
+  if (then === undefined || then.epoch !== now.epoch || then.position > now.position) return { after: undefined, upTo: now.position };
   return then.position < now.position ? { after: then.position, upTo: now.position } : undefined;
 };
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { createKnownDevices, createRemainingKeys, devicePort } from '#src/devices/index.ts';
+import { createKnownDevices, createKeyMemory, devicePort } from '#src/devices/index.ts';
 import type { DevicePort, Requester } from '#src/accounts/index.ts';
 import { systemClock } from '#src/platform/clock.ts';
 import { createStrings } from '#src/platform/database/strings.ts';
@@ -53,7 +53,7 @@ const openWorld = (database: Database): World => {
   });
   const port = devicePort({
     clock,
-    remaining: createRemainingKeys(database),
+    memory: createKeyMemory(database),
     known: knownDevices,
     onRemoved: toDevice.onDevicesRemoved,
   });

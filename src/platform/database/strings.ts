@@ -14,6 +14,8 @@ export interface Strings {
   intern(texts: readonly string[]): Promise<ReadonlyMap<string, number>>;
   /** The number of a text if it has one. */
   numOf(text: string): Promise<number | undefined>;
+  /** As `numOf` for many at once; a text that has none is left out. */
+  numsOf(texts: readonly string[]): Promise<ReadonlyMap<string, number>>;
   /** The texts of the numbers; an unknown number is left out. */
   textOf(nums: readonly number[]): Promise<ReadonlyMap<number, string>>;
   /** As `numOf`, from memory only. */
@@ -76,7 +78,8 @@ export const createStrings = (database: Pick<Database, 'read' | 'write'>, maxCac
     }
   };
 
-  const intern = async (wanted: readonly string[]): Promise<ReadonlyMap<string, number>> => {
+  /** What is in memory of the texts, and the encoded forms of the others. */
+  const recall = (wanted: readonly string[]): { result: Map<string, number>; unknown: ReadonlyMap<string, string> } => {
     const result = new Map<string, number>();
     const unknown = new Map<string, string>();
     for (const text of wanted) {
@@ -84,6 +87,11 @@ export const createStrings = (database: Pick<Database, 'read' | 'write'>, maxCac
       if (num === undefined) unknown.set(text, encode(text));
       else result.set(text, num);
     }
+    return { result, unknown };
+  };
+
+  const intern = async (wanted: readonly string[]): Promise<ReadonlyMap<string, number>> => {
+    const { result, unknown } = recall(wanted);
     if (unknown.size === 0) return result;
     const found = new Map<string, number>();
     const encoded = [...new Set(unknown.values())];
@@ -107,6 +115,17 @@ export const createStrings = (database: Pick<Database, 'read' | 'write'>, maxCac
       const found = new Map<string, number>();
       await find([encode(text)], found);
       return found.get(encode(text));
+    },
+    numsOf: async (wanted) => {
+      const { result, unknown } = recall(wanted);
+      if (unknown.size === 0) return result;
+      const found = new Map<string, number>();
+      await find([...new Set(unknown.values())], found);
+      for (const [text, stored] of unknown) {
+        const num = found.get(stored);
+        if (num !== undefined) result.set(text, num);
+      }
+      return result;
     },
     textOf: async (wanted) => {
       const result = new Map<number, string>();
