@@ -3,7 +3,7 @@ import type { Database } from '#src/platform/database/types.ts';
 import type { Strings } from '#src/platform/database/strings.ts';
 import type { Logger } from '#src/platform/logging/index.ts';
 import type { RoomGraph } from '#src/rooms/graph/index.ts';
-import { membersOf, movedMembers, sharersAmong } from '#src/device-lists/views.ts';
+import { membersOf, sharersAmong } from '#src/device-lists/views.ts';
 
 /** A stretch of the stream, from its beginning where the reader does not say what is known already. */
 export interface Span {
@@ -66,18 +66,19 @@ export const createDeviceLists = ({
     }
   };
 
-  /** Who has member events in the stretch, apart by whether they were in the room before it. */
+  /** Whose membership differs at the two ends of the stretch, apart by whether they were in the room before it; members whose event alone differs are among them. */
   const movedIn = async ({ roomNums, after, upTo }: Moves['stayedIn']): Promise<{ wereIn: number[]; wereOut: number[] }> => {
     const moved = { wereIn: [] as number[], wereOut: [] as number[] };
-    if (roomNums.length === 0) return moved;
-    const rows = await database.read('moved members', (reader) => movedMembers(reader, roomNums, after, upTo));
-    const ids = await strings.textOf([...new Set(rows.map((row) => row.user_num))]);
-    for (const [roomNum, inRoom] of Map.groupBy(rows, (row) => row.room_num)) {
-      const root = await graph.timeline.rootAt(roomNum, after);
-      for (const { user_num: userNum } of inRoom) {
-        const eventNum = await graph.states.get(roomNum, root, 'm.room.member', ids.get(userNum) ?? '');
-        const before = eventNum === undefined ? undefined : await graph.events.byNum(eventNum);
-        (before?.pdu.content.membership === 'join' ? moved.wereIn : moved.wereOut).push(userNum);
+    const [before, now] = await Promise.all([graph.timeline.rootsAt(roomNums, after), graph.timeline.rootsAt(roomNums, upTo)]);
+    for (const [roomNum, root] of now) {
+      // Where nobody came or went by an event, state that was resolved anew may still have brought them in or out.
+      const differences = await graph.states.diff(roomNum, before.get(roomNum) ?? '', root);
+      const events = await graph.events.byNums(differences.flatMap((each) => [each.before, each.after].filter((num) => num !== undefined)));
+      for (const each of differences) {
+        const [held, holds] = [each.before, each.after].map((num) => (num === undefined ? undefined : events.get(num)));
+        const event = holds ?? held;
+        if (event?.pdu.type !== 'm.room.member' || event.stateKeyNum === undefined) continue;
+        (held?.pdu.content.membership === 'join' ? moved.wereIn : moved.wereOut).push(event.stateKeyNum);
       }
     }
     return moved;

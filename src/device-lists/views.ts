@@ -1,7 +1,7 @@
 import { sql } from '#src/platform/database/sql.ts';
 import type { Reader } from '#src/platform/database/types.ts';
 
-// Who shares rooms with whom: reads of the tables memberships, events and strings (rooms/graph, platform).
+// Who shares rooms with whom: reads of the tables memberships (rooms/graph).
 
 interface Row {
   readonly user_num: number;
@@ -24,15 +24,3 @@ export const membersOf = async (reader: Reader, roomNums: readonly number[]): Pr
     await reader.all<Row>(sql`
       SELECT DISTINCT user_num FROM memberships WHERE room_num ${sql.in(roomNums)} AND membership = 'join'`),
   );
-
-/** Users who have member events in the rooms with positions in (after, upTo]. */
-export const movedMembers = (
-  reader: Reader,
-  roomNums: readonly number[],
-  after: number,
-  upTo: number,
-): Promise<{ readonly room_num: number; readonly user_num: number }[]> =>
-  reader.all(sql`
-    SELECT DISTINCT room_num, state_key_num AS user_num FROM events
-    WHERE room_num ${sql.in(roomNums)} AND stream_position > ${after} AND stream_position <= ${upTo} AND state_key_num IS NOT NULL
-      AND type_num = (SELECT num FROM strings WHERE text = ${'m.room.member'})`);

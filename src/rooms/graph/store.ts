@@ -194,13 +194,16 @@ export const insertStateHistory = (tx: Transaction, roomNum: number, position: n
   tx.put(stateHistory, { room_num: roomNum, stream_position: position, current_root: root });
 };
 
-/** The root of a room's current state as it was at a live position; undefined before the room's first event. */
-export const rootAt = async (reader: Reader, roomNum: number, position: number): Promise<NodeId | undefined> => {
-  const row = await reader.one<{ current_root: string }>(
-    sql`SELECT current_root FROM room_state_history WHERE room_num = ${roomNum} AND stream_position <= ${position}
-        ORDER BY stream_position DESC LIMIT 1`,
-  );
-  return row?.current_root;
+/** The roots of the rooms' current states as they were at a live position; none of a room before its first event. */
+export const rootsAt = async (reader: Reader, roomNums: readonly number[], position: number): Promise<ReadonlyMap<number, NodeId>> => {
+  const rows = await reader.all<{ room_num: number; current_root: string }>(sql`
+    SELECT h.room_num, h.current_root FROM (
+      SELECT r.room_num, (
+        SELECT p.stream_position FROM room_state_history p
+        WHERE p.room_num = r.room_num AND p.stream_position <= ${position} ORDER BY p.stream_position DESC LIMIT 1
+      ) AS stream_position FROM rooms r WHERE r.room_num ${sql.in(roomNums)} LIMIT ${roomNums.length}
+    ) w JOIN room_state_history h ON h.room_num = w.room_num AND h.stream_position = w.stream_position`);
+  return new Map(rows.map((row) => [row.room_num, row.current_root]));
 };
 
 /** Changes of current states at positions in (after, upTo] at which there is no event, oldest first. */

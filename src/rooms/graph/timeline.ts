@@ -9,7 +9,7 @@ import {
   roomEventNumsForwards,
   roomEventNumsNewest,
 } from '#src/rooms/graph/read-store.ts';
-import { rootAt, silentChangesBetween } from '#src/rooms/graph/store.ts';
+import { rootsAt, silentChangesBetween } from '#src/rooms/graph/store.ts';
 
 /** A change of a room's current state without an event in the timeline. */
 export interface SilentChange {
@@ -31,6 +31,8 @@ export interface Timeline {
   silentChanges(from: number, to: number): Promise<readonly SilentChange[]>;
   /** The root of a room's current state as it was at a live position; the empty state before its first event. */
   rootAt(roomNum: number, position: number): Promise<NodeId>;
+  /** The same of many rooms, by number; without those that had no event yet. */
+  rootsAt(roomNums: readonly number[], position: number): Promise<ReadonlyMap<number, NodeId>>;
   /** Takes in events that have just become durable, in the order of their positions. */
   remember(events: readonly RoomEvent[]): void;
   /** Forgets what memory holds: it may miss events. */
@@ -92,6 +94,9 @@ export const createTimeline = (database: Database, events: Events, soleWriter: b
     nums: (reader: Parameters<Parameters<Database['read']>[1]>[0]) => Promise<number[]>,
   ): Promise<RoomEvent[]> => database.read(name, async (reader) => events.list(await nums(reader), reader));
 
+  const rootsOf: Timeline['rootsAt'] = async (roomNums, position) =>
+    roomNums.length === 0 ? new Map() : database.read('states at position', async (reader) => rootsAt(reader, roomNums, position));
+
   return {
     newest: async (roomNum, after, upTo, limit) => {
       const known = from(rooms.get(roomNum), after)?.filter((event) => (event.position as number) <= upTo);
@@ -113,8 +118,8 @@ export const createTimeline = (database: Database, events: Events, soleWriter: b
         roomNum: row.room_num,
         position: row.stream_position,
       })),
-    rootAt: async (roomNum, position) =>
-      (await database.read('state at position', async (reader) => rootAt(reader, roomNum, position))) ?? '',
+    rootAt: async (roomNum, position) => (await rootsOf([roomNum], position)).get(roomNum) ?? '',
+    rootsAt: rootsOf,
     remember,
     forget: () => {
       rooms.clear();

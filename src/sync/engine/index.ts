@@ -64,8 +64,8 @@ const mayChangeSummary = (plan: RoomPlan, timeline: RoomTimeline): boolean =>
 
 /** One reading of the streams, under every presentation. */
 export const createEngine = async (tools: EngineTools): Promise<Engine> => {
-  const { database, strings, graph, audience, replacedState } = tools;
-  const readRoots = createRoots(database, graph, audience);
+  const { strings, graph, audience, replacedState } = tools;
+  const readRoots = createRoots(graph, audience);
   const plan = createPlanner({ ...tools, readRoots });
   const timelines = createTimelines(tools);
   const summaries = createSummaries(tools);

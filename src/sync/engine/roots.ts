@@ -1,7 +1,5 @@
-import type { Database } from '#src/platform/database/types.ts';
 import type { NodeId, RoomGraph, RoomInfo } from '#src/rooms/graph/index.ts';
 import type { Audience } from '#src/sync/engine/audience.ts';
-import { rootsAt } from '#src/sync/engine/views.ts';
 
 /** The roots of rooms' current states as they were at a position, by room number. */
 export type ReadRoots = (rooms: readonly RoomInfo[], position: number) => Promise<ReadonlyMap<number, NodeId>>;
@@ -11,7 +9,7 @@ const FEW = 8;
 
 /** Rooms that have not moved since are answered from memory. */
 export const createRoots =
-  (database: Database, graph: Pick<RoomGraph, 'head'>, audience: Pick<Audience, 'activity' | 'since'>): ReadRoots =>
+  (graph: Pick<RoomGraph, 'head' | 'timeline'>, audience: Pick<Audience, 'activity' | 'since'>): ReadRoots =>
   async (rooms, position) => {
     const isStill = (room: RoomInfo): boolean => position >= audience.since() && (audience.activity(room.num)?.last ?? 0) <= position;
     const roots = new Map<number, NodeId>();
@@ -26,7 +24,7 @@ export const createRoots =
       else missing.push(room.num);
     }
     if (missing.length === 0) return roots;
-    const found = await database.read('states at position', async (reader) => rootsAt(reader, missing, position));
+    const found = await graph.timeline.rootsAt(missing, position);
     for (const [roomNum, root] of found) roots.set(roomNum, root);
     return roots;
   };

@@ -1,6 +1,5 @@
 import { sql } from '#src/platform/database/sql.ts';
 import type { Reader } from '#src/platform/database/types.ts';
-import type { NodeId } from '#src/rooms/graph/index.ts';
 
 // Reads over many rooms at once, of the tables events, room_state_history and memberships (rooms/graph).
 
@@ -61,18 +60,6 @@ export const roomsWithEvents = async (reader: Reader, roomNums: readonly number[
     ) OR EXISTS (
       SELECT 1 FROM room_state_history h WHERE h.room_num = r.room_num AND h.stream_position > ${after} AND h.stream_position <= ${upTo}))`);
   return new Set(rows.map((row) => row.room_num));
-};
-
-/** The roots of the rooms' current states as they were at a position. */
-export const rootsAt = async (reader: Reader, roomNums: readonly number[], position: number): Promise<ReadonlyMap<number, NodeId>> => {
-  const rows = await reader.all<{ room_num: number; current_root: string }>(sql`
-    SELECT h.room_num, h.current_root FROM (
-      SELECT r.room_num, (
-        SELECT p.stream_position FROM room_state_history p
-        WHERE p.room_num = r.room_num AND p.stream_position <= ${position} ORDER BY p.stream_position DESC LIMIT 1
-      ) AS stream_position FROM rooms r WHERE r.room_num ${sql.in(roomNums)} LIMIT ${roomNums.length}
-    ) w JOIN room_state_history h ON h.room_num = w.room_num AND h.stream_position = w.stream_position`);
-  return new Map(rows.map((row) => [row.room_num, row.current_root]));
 };
 
 /** How many are joined and invited in each room. */
