@@ -285,6 +285,9 @@ const assembleReading = async (
     erasedUsers,
     parseFilter: parseEventFilter,
   });
+  const roomPeers = createRoomPeers({ graph, strings, clock, history, erasedUsers, peer, serverName });
+  const { hosts } = roomPeers;
+  const peerMembership = createPeerMembership({ graph, database, strings, hosts, history, peer, signingKey, config, limiters });
   const sync = await createSync({
     database,
     strings,
@@ -299,6 +302,7 @@ const assembleReading = async (
     ports: {
       sources: [typing.source, accountData.source, receipts.source, push.source],
       unreadCounts: push.unreadCounts,
+      outsideState: peerMembership.outsideState,
       deviceLists,
       toDevice: toDevice.source,
       deviceKeys: {
@@ -306,9 +310,6 @@ const assembleReading = async (
       },
     },
   });
-  const roomPeers = createRoomPeers({ graph, strings, clock, history, erasedUsers, peer, serverName });
-  const { hosts } = roomPeers;
-  const peerMembership = createPeerMembership({ graph, strings, hosts, history, peer, signingKey, serverName, limiters });
   const routes: Route[] = [
     ...history.routes,
     ...roomPeers.routes,

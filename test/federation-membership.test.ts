@@ -9,6 +9,8 @@ import { signingKeyFromSeed, verifyJson } from '#src/protocol/signatures.ts';
 import { assertError, ok, type Json, type Person, type Reply } from '#test/support/client.ts';
 import { onEachEngine } from '#test/support/engines.ts';
 import { startPeer } from '#test/support/federation.ts';
+import { member, state as stateEvent } from '#test/support/new-events.ts';
+import { makePeerRoom, type PeerRoom } from '#test/support/peer-room.ts';
 import { askTemplate, complete, sendStep, takeStep } from '#test/support/remote-user.ts';
 import { startScriptedPeer, type ScriptedPeer } from '#test/support/scripted-peer.ts';
 import { hasSynapse, NO_SYNAPSE, type Server } from '#test/support/server.ts';
@@ -206,9 +208,123 @@ const until = async <T>(what: string, look: () => Promise<T | undefined | false>
   throw new Error(`It did not come about that ${what}`);
 };
 
-const joined = async (member: Person, there: Person, roomIdOrAlias: string): Promise<string> => {
-  const { room_id: roomId } = ok(await member.post<{ room_id: string }>(`/join/${enc(roomIdOrAlias)}`));
-  await until('the join is there', async () => (await membershipOf(there, roomId, member.userId)) === 'join');
+interface Synced {
+  readonly next_batch: string;
+  readonly rooms?: {
+    readonly join?: Readonly<Record<string, { readonly timeline: { readonly events: readonly Json[] } }>>;
+    readonly invite?: Readonly<Record<string, { readonly invite_state: { readonly events: readonly Json[] } }>>;
+    readonly knock?: Readonly<Record<string, { readonly knock_state: { readonly events: readonly Json[] } }>>;
+    readonly leave?: Readonly<Record<string, { readonly timeline: { readonly events: readonly Json[] } }>>;
+  };
+}
+
+const sync = async (reader: Person, since?: string, timeoutMs = 0): Promise<Synced> =>
+  ok(await reader.get<Synced>(`/sync?timeout=${String(timeoutMs)}${since === undefined ? '' : `&since=${since}`}`));
+
+/** Invites somebody into a room of the scripted server. */
+const invite = async (
+  peer: ScriptedPeer,
+  server: Server,
+  room: PeerRoom,
+  { eventId, json, pdu }: { eventId: string; json: string; pdu: unknown },
+  told: readonly unknown[] = room.state().map((event) => JSON.parse(event.json) as unknown),
+): Promise<Reply<Json>> => {
+  assert.ok(pdu);
+  return peer.ask(server, 'PUT', `/_matrix/federation/v2/invite/${enc(room.roomId)}/${enc(eventId)}`, {
+    content: { room_version: room.version, event: JSON.parse(json) as JsonObject, invite_room_state: told as JsonObject[] },
+  });
+};
+
+for (const version of ['2', ...VERSIONS]) {
+  onEachEngine(`a user is told of an invite into a room of version ${version} that this server is not in`, async (start) => {
+    await using server = await startPeer({}, start);
+    await using peer = await startScriptedPeer();
+    const alice = await server.register('alice');
+    const room = makePeerRoom(peer, version, { join_rule: 'invite' });
+    const { next_batch: since } = await sync(alice);
+    const waiting = sync(alice, since, 20_000);
+    const event = room.add(stateEvent(room.creator, 'm.room.member', alice.userId, { membership: 'invite', displayname: 'Alice' }));
+    const answer = ok(await invite(peer, server, room, event));
+    const signed = answer['event'] as JsonObject;
+    assert.deepEqual(Object.keys(signed['signatures'] as JsonObject).sort(), [peer.name, server.name].sort());
+    assert.equal(parsePdu(signed, roomVersion(version)).eventId, event.eventId);
+    const shown = (await waiting).rooms?.invite?.[room.roomId]?.invite_state.events ?? [];
+    assert.deepEqual(shown.map((each) => [each['type'], each['sender']]).slice(0, 1), [['m.room.create', room.creator]]);
+    assert.deepEqual(shown.find((each) => each['type'] === 'm.room.name')?.['content'], { name: 'There' });
+    const own = shown.at(-1) as Json;
+    assert.equal((own['content'] as Json)['membership'], 'invite');
+    await server.stop();
+    await server.start();
+    const again = (await sync(alice)).rooms?.invite?.[room.roomId]?.invite_state.events;
+    assert.deepEqual(
+      again?.map((each) => each['type']),
+      shown.map((each) => each['type']),
+      'after a restart too',
+    );
+    assertError(await alice.get(`/rooms/${enc(room.roomId)}/state`), 403, 'M_FORBIDDEN');
+    assert.deepEqual(ok(await alice.get('/joined_rooms'))['joined_rooms'], []);
+    ok(await invite(peer, server, room, event));
+    if (version !== '2') return;
+    const other = makePeerRoom(peer, '1');
+    const second = other.add(member(other.creator, alice.userId, 'invite'));
+    const content = {
+      ...(JSON.parse(second.json) as JsonObject),
+      unsigned: { invite_room_state: [{ type: 'm.room.name', state_key: '' }] },
+    };
+    const [status] = (
+      await peer.ask(server, 'PUT', `/_matrix/federation/v1/invite/${enc(other.roomId)}/${enc(second.eventId)}`, { content })
+    ).body as unknown as [number, Json];
+    assert.equal(status, 200);
+    assert.equal((await sync(alice)).rooms?.invite?.[other.roomId]?.invite_state.events.length, 1, 'what is no event is not shown');
+  });
+}
+
+test('only invites of the asking server for users of this one are signed', async () => {
+  await using server = await startPeer();
+  await using closed = await startPeer({ settings: { block_non_admin_invites: true } });
+  await using peer = await startScriptedPeer();
+  const alice = await server.register('alice');
+  const room = makePeerRoom(peer, '11');
+  const bob = `@bob:${peer.name}`;
+  const right = room.add(member(room.creator, alice.userId, 'invite'));
+  const refused = async (reply: Promise<Reply<Json>>, errcode = 'M_INVALID_PARAM', status = 400): Promise<void> =>
+    assertError(await reply, status, errcode);
+  await refused(invite(peer, server, room, room.add(member(room.creator, bob, 'invite'))));
+  await refused(invite(peer, server, room, room.add(member(room.creator, alice.userId, 'join'))));
+  await refused(invite(peer, server, room, room.add(stateEvent(room.creator, 'm.room.topic', alice.userId, { membership: 'invite' }))));
+  await refused(invite(peer, server, room, room.add(member('@eve:elsewhere.test', alice.userId, 'invite'))));
+  await refused(invite(peer, server, { ...room, roomId: '!other:elsewhere.test' }, right));
+  await refused(invite(peer, server, room, { ...right, eventId: '$other' }));
+  await refused(invite(peer, server, { ...room, version: 'none' }, right), 'M_INCOMPATIBLE_ROOM_VERSION');
+  const key = signingKeyFromSeed(peer.key.keyId, Buffer.alloc(32, 3));
+  await refused(invite(peer, server, room, room.add(member(room.creator, alice.userId, 'invite'), { signingKey: key })));
+  const altered = { ...right, json: right.json.replace('"depth":6', '"depth":7') };
+  assert.notEqual(altered.json, right.json);
+  await refused(invite(peer, server, room, altered));
+  assert.equal((await sync(alice)).rooms?.invite, undefined);
+  const carol = await closed.register('carol');
+  const blocked = makePeerRoom(peer, '11');
+  await refused(invite(peer, closed, blocked, blocked.add(member(blocked.creator, carol.userId, 'invite'))), 'M_FORBIDDEN', 403);
+});
+
+test('from version 12 on an invite tells whole events of its room, the create event among them', async () => {
+  await using server = await startPeer();
+  await using peer = await startScriptedPeer();
+  const alice = await server.register('alice');
+  const [room, other] = [makePeerRoom(peer, '12'), makePeerRoom(peer, '12')];
+  const right = room.add(member(room.creator, alice.userId, 'invite'));
+  const whole = room.state().map((event) => JSON.parse(event.json) as Json);
+  const strippedOnly = whole.map(({ type, state_key, sender, content }) => ({ type, state_key, sender, content }));
+  const foreign = other.state().map((event) => JSON.parse(event.json) as Json);
+  const forged = whole.map((event) => (event['type'] === 'm.room.name' ? { ...event, content: { name: 'Bank' } } : event));
+  for (const told of [[], strippedOnly, whole.slice(1), [whole[0], ...foreign.slice(1)], forged])
+    assertError(await invite(peer, server, room, right, told), 400, 'M_INVALID_PARAM');
+  ok(await invite(peer, server, room, right, whole));
+});
+
+const joined = async (user: Person, there: Person, roomIdOrAlias: string): Promise<string> => {
+  const { room_id: roomId } = ok(await user.post<{ room_id: string }>(`/join/${enc(roomIdOrAlias)}`));
+  await until('the join is there', async () => (await membershipOf(there, roomId, user.userId)) === 'join');
   return roomId;
 };
 
@@ -240,3 +356,17 @@ test(
     }
   },
 );
+
+test('users of Myelin see the invites of real Synapse', { skip: hasSynapse ? false : NO_SYNAPSE }, async () => {
+  await using here = await startPeer();
+  await using there = await startPeer({ program: 'synapse' });
+  const [alice, bob] = [await here.register('alice'), await there.register('bob')];
+  for (const version of VERSIONS) {
+    const roomId = await createRoom(bob, { preset: 'private_chat', room_version: version, name: `Private ${version}` });
+    ok(await bob.post(`/rooms/${enc(roomId)}/invite`, { user_id: alice.userId }));
+    assert.equal(await membershipOf(bob, roomId, alice.userId), 'invite');
+    const events = (await sync(alice)).rooms?.invite?.[roomId]?.invite_state.events ?? [];
+    assert.deepEqual(events.find((each) => each['type'] === 'm.room.name')?.['content'], { name: `Private ${version}` });
+    assert.equal(events.at(-1)?.['sender'], bob.userId);
+  }
+});

@@ -5,6 +5,7 @@ import { PAGE, type RoomCheckTools } from '#src/doctor/room-tools.ts';
 import {
   type ChangeRow,
   eventsByNum,
+  isToldFromOutside,
   lastStateChange,
   localUsers,
   membershipChanges,
@@ -83,6 +84,8 @@ export const checkChanges = async (tools: RoomCheckTools, room: RoomRow, lastEve
   const userIds = await strings.textOf([...users]);
 
   const holds = async (row: ChangeRow): Promise<boolean> => {
+    const [told] = await database.read('member event', (reader) => eventsByNum(reader, [row.event_num]));
+    if (isToldFromOutside(told, row.membership)) return true;
     const root = rootAt.get(row.stream_position);
     if (root === undefined) return false;
     const num = await states.get(roomNum, root, MEMBER, userIds.get(row.user_num) ?? '');

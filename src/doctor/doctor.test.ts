@@ -130,6 +130,31 @@ withBothDatabases('a room that came from elsewhere and was judged again gives no
   await elsewhere.close();
 });
 
+withBothDatabases(
+  'what users were told of rooms from outside gives no finding, before and after this server comes in',
+  async (_t, open) => {
+    const elsewhere = await openElsewhere();
+    const database = await open();
+    const graph = await openGraph(database, OURS);
+    await countIn(database, graph, OURS);
+    const started = await elsewhere.room('11');
+    const [you, they] = [`@you:${OURS}`, `@they:${OURS}`];
+    let last = started.join;
+    const tell = async (sender: string, userId: string, membership: string): Promise<void> => {
+      last = await elsewhere.add(started.room, [last], state(sender, 'm.room.member', userId, { membership }));
+      await graph.receiveOutside({ roomId: started.room.roomId, version: '11' }, last.json, () => undefined);
+    };
+    await tell(ELSE, you, 'invite');
+    await tell(ELSE, they, 'invite');
+    await tell(ELSE, they, 'leave');
+    assert.deepEqual(await examine(open), []);
+    const room = await letIn(graph, started);
+    await graph.write(room, async (draft) => draft.append({ sender: ME, type: 'm.room.message', content: { body: 'here' } }));
+    assert.deepEqual(await examine(open), []);
+    await elsewhere.close();
+  },
+);
+
 const STRANGER = 'somebody in the room who is not';
 
 /** What is done to the database, and the kinds of damage that are named for it. */

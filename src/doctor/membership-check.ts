@@ -5,7 +5,7 @@ import type { Repair } from '#src/doctor/finding.ts';
 import { readHead } from '#src/doctor/head-check.ts';
 import { leaveUnknown, rewriteMembership, type TrueMembership } from '#src/doctor/repairs.ts';
 import { PAGE, type RoomCheckTools } from '#src/doctor/room-tools.ts';
-import { eventsByNum, membershipsAfter, type RoomRow } from '#src/doctor/views.ts';
+import { eventsByNum, isToldFromOutside, membershipsAfter, type RoomRow } from '#src/doctor/views.ts';
 
 const MEMBER = 'm.room.member';
 /** In a room whose state changes all the time under a running server the comparison is given up. */
@@ -35,11 +35,12 @@ export const checkMemberships = async (tools: RoomCheckTools, room: RoomRow, isH
   for (let after = 0; ;) {
     const { rows, events, root } = await database.read('memberships of room', async (reader) => {
       const page = await membershipsAfter(reader, room.room_num, after, PAGE);
-      const nums = page.flatMap((row) => expected.get(row.user_num) ?? []);
+      const nums = page.flatMap((row) => [row.event_num, expected.get(row.user_num) ?? row.event_num]);
       return { rows: page, events: await eventsByNum(reader, nums), root: (await readHead(reader, room.room_num))?.root };
     });
     // A server has changed the state meanwhile: what was read does not belong together.
     if (root !== head?.root) return attempt < MAX_ATTEMPTS ? checkMemberships(tools, room, isHeadSound, attempt + 1) : false;
+    const byNum = new Map(events.map((event) => [event.event_num, event]));
     const contents = new Map(events.map((event) => [event.event_num, parseStoredPdu(event.json).content]));
     for (const row of rows) {
       const num = expected.get(row.user_num);
@@ -47,6 +48,7 @@ export const checkMemberships = async (tools: RoomCheckTools, room: RoomRow, isH
       // Whom state resolution has taken out of the state has left.
       if (num === undefined ? row.membership === 'leave' : num === row.event_num && contents.get(num)?.membership === row.membership)
         continue;
+      if (isToldFromOutside(byNum.get(row.event_num), row.membership)) continue;
       wrong += 1;
       if (num === undefined) unknown.push(row.user_num);
     }

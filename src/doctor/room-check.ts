@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { authEventIds, type ParsedEvent, prevEventIds } from '#src/protocol/events.ts';
+import { domainOf } from '#src/protocol/identifiers.ts';
 import { type RoomVersion, roomVersion } from '#src/protocol/room-versions.ts';
 import { checkEvent } from '#src/doctor/event-check.ts';
 import type { Report } from '#src/doctor/finding.ts';
@@ -22,6 +23,10 @@ import {
   type RoomRow,
   unplacedEvents,
 } from '#src/doctor/views.ts';
+
+/** Whether an event tells a user of this server what became of them in a room that this server was not in: it has no place in the graph. */
+const isOutside = (row: EventRow, { pdu }: ParsedEvent, serverName: string): boolean =>
+  row.state_root === null && pdu.type === 'm.room.member' && domainOf(pdu.state_key ?? '') === serverName;
 
 /** Looks at a page of events, each by itself and in the graph. */
 const checkPage = async (tools: RoomCheckTools, graph: GraphTools, rows: readonly EventRow[], ends: Ends): Promise<void> => {
@@ -72,7 +77,7 @@ const checkPage = async (tools: RoomCheckTools, graph: GraphTools, rows: readonl
       isMisplaced: misplaced.has(row.event_num),
     };
     await checkInGraph(graph, placed);
-    if (row.stream_position === null || row.stream_position < 0) continue;
+    if (row.stream_position === null || row.stream_position < 0 || isOutside(row, parsed, tools.own.serverName)) continue;
     const counts = isAccepted(row);
     // One that was accepted at first and no longer is may be an end or leave the ends to what it followed.
     if (counts) for (const eventId of prevEventIds(parsed.pdu)) if (!ends.open.delete(eventId)) ends.followed.add(eventId);

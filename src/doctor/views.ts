@@ -1,5 +1,6 @@
 import { sql } from '#src/platform/database/sql.ts';
-import { AUTH_GENERATIONS_UPDATE } from '#src/rooms/graph/index.ts';
+import { parseStoredPdu } from '#src/protocol/events.ts';
+import { AUTH_GENERATIONS_UPDATE, isRejected } from '#src/rooms/graph/index.ts';
 import type { Reader } from '#src/platform/database/types.ts';
 
 /** Read-only SQL over the tables of rooms: `rooms`, `room_heads`, `events`, `event_auth`, `state_nodes`, `memberships`, and what hangs on rooms. */
@@ -64,6 +65,10 @@ export const eventsById = async (reader: Reader, eventIds: readonly string[]): P
 
 export const eventsByNum = async (reader: Reader, nums: readonly number[]): Promise<CitedRow[]> =>
   reader.all(sql`SELECT event_num, event_id, room_num, state_root, facts, redacted_by, json FROM events WHERE event_num ${sql.in(nums)}`);
+
+/** Whether a row of the members' tables says what an event says that has no state: what became of a user of this server in a room that this server was not in. */
+export const isToldFromOutside = (event: CitedRow | undefined, membership: string): boolean =>
+  event?.state_root === null && !isRejected(event) && parseStoredPdu(event.json).content.membership === membership;
 
 export const authEdges = async (reader: Reader, nums: readonly number[]): Promise<{ event_num: number; auth_num: number }[]> =>
   reader.all(sql`SELECT event_num, auth_num FROM event_auth WHERE event_num ${sql.in(nums)}`);

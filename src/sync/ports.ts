@@ -1,4 +1,6 @@
 import type { JsonObject } from '#src/protocol/json.ts';
+import type { StrippedEvent } from '#src/protocol/stripped-state.ts';
+import type { RoomEvent } from '#src/rooms/graph/index.ts';
 import type { RoomReader } from '#src/rooms/history/index.ts';
 import type { Place, TokenPart } from '#src/sync/token.ts';
 
@@ -100,6 +102,8 @@ export interface SyncPorts {
   readonly deviceLists?: DeviceListSource;
   readonly deviceKeys?: DeviceKeys;
   readonly unreadCounts?: UnreadCounts;
+  /** What another server has told of a room with an invite or a knock whose room this server is not in. */
+  readonly outsideState?: (event: RoomEvent) => Promise<readonly StrippedEvent[]>;
   /** Takes note that somebody syncs, with the state that the client asks for. */
   readonly seen?: (reader: RoomReader, state: PresenceState) => void;
 }

@@ -1,7 +1,10 @@
 import { type Access, RawJson, type Route, route } from '#src/platform/http/route.ts';
 import { Type } from '#src/platform/schema.ts';
+import { canonicalJson } from '#src/protocol/canonical-json.ts';
+import { isJsonObject, type JsonObject } from '#src/protocol/json.ts';
 import type { RoomEvent } from '#src/rooms/graph/index.ts';
 import type { Peer } from '#src/federation/access.ts';
+import type { Invites } from '#src/federation/membership/invites.ts';
 import type { LetIn, LettingIn } from '#src/federation/membership/letting-in.ts';
 import type { Template, Templates } from '#src/federation/membership/templates.ts';
 import type { Welcomes } from '#src/federation/membership/welcome.ts';
@@ -9,7 +12,7 @@ import { federationPath } from '#src/federation/paths.ts';
 
 const Versions = Type.Array(Type.String(), { maxItems: 1000 });
 /** What servers understand that do not say it. */
-const OLDEST = ['1'];
+const OLDEST = ['1'] as const;
 
 const pdusText = (events: readonly RoomEvent[]): string => `[${events.map((event) => event.json).join(',')}]`;
 
@@ -21,12 +24,14 @@ export const peerMembershipRoutes = ({
   peer,
   templates,
   lettingIn,
+  invites,
   welcomes,
   serverName,
 }: {
   peer: Access<Peer>;
   templates: Templates;
   lettingIn: LettingIn;
+  invites: Invites;
   welcomes: Welcomes;
   serverName: string;
 }): Route[] => {
@@ -41,13 +46,16 @@ export const peerMembershipRoutes = ({
     );
   };
 
+  /** As it was signed: numbers keep their text. */
+  const inviteAnswer = (event: JsonObject): string => canonicalJson({ event }, 'any');
+
   return [
     route({
       method: 'GET',
       path: federationPath('v1', '/make_join/:roomId/:userId'),
       access: peer,
       query: Type.Object({ ver: Type.Optional(Versions) }),
-      handle: async ({ caller, params, query: { ver = OLDEST } }) =>
+      handle: async ({ caller, params, query: { ver = [...OLDEST] } }) =>
         templateAnswer(await templates.join(caller.origin, params.roomId, params.userId, ver)),
     }),
     route({
@@ -104,6 +112,24 @@ export const peerMembershipRoutes = ({
       handle: async ({ caller, params }) => {
         const state = await welcomes.afterKnock(await lettingIn.take(caller.origin, params.roomId, 'knock', caller.content));
         return new RawJson(`{"knock_room_state":${pdusText(state)}}`);
+      },
+    }),
+    route({
+      method: 'PUT',
+      path: federationPath('v1', '/invite/:roomId/:eventId'),
+      access: peer,
+      handle: async ({ caller: { origin, content }, params }) => {
+        const told = isJsonObject(content?.unsigned) ? content.unsigned.invite_room_state : undefined;
+        return asList(inviteAnswer(await invites.take(origin, { ...params, version: OLDEST[0], event: content, state: told })));
+      },
+    }),
+    route({
+      method: 'PUT',
+      path: federationPath('v2', '/invite/:roomId/:eventId'),
+      access: peer,
+      handle: async ({ caller: { origin, content = {} }, params }) => {
+        const { room_version: version, event, invite_room_state: state } = content;
+        return new RawJson(inviteAnswer(await invites.take(origin, { ...params, version, event, state })));
       },
     }),
   ];

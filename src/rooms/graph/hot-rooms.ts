@@ -42,6 +42,8 @@ export interface HotRooms {
   headOf(room: RoomInfo): Promise<Head>;
   /** Takes in a room that has just been made. */
   adopt(hot: HotRoom): void;
+  /** Takes in that a room is of another version; it must not be at work. */
+  revise(room: RoomInfo): void;
 }
 
 const MAX_INFOS = 100_000;
@@ -112,6 +114,10 @@ export const createHotRooms = (database: Database, events: Events): HotRooms => 
     },
     holds: (room) => hot.get(room.room.num) === room,
     headOf: readHead,
+    revise: (room) => {
+      rememberInfo(room);
+      hot.delete(room.num);
+    },
     adopt: (made) => {
       rememberInfo(made.room);
       hot.set(made.room.num, made);

@@ -21,6 +21,7 @@ import type { NodeId } from '#src/rooms/graph/state-tree/nodes.ts';
 import { collectDueRooms } from '#src/rooms/graph/state-collection/index.ts';
 import { createWrittenRoots } from '#src/rooms/graph/state-collection/written-roots.ts';
 import { createStates, type States } from '#src/rooms/graph/states.ts';
+import { setRoomVersion } from '#src/rooms/graph/store.ts';
 import { createTimeline, type Timeline } from '#src/rooms/graph/timeline.ts';
 import { type CommitParticipant, createRoomWriter } from '#src/rooms/graph/writer.ts';
 
@@ -187,7 +188,13 @@ export const createRoomGraph = async (tools: RoomGraphTools): Promise<RoomGraph>
   };
 
   const serverKeys = tools.serverKeys ?? ownServerKeys(serverName, [signingKey]);
-  const receiver = createReceiver({ writer, events, hotRooms, strings, roomNumbers, serverKeys });
+  const reviseVersion = async (room: RoomInfo): Promise<void> => {
+    await database.write('version of room', async (tx) => {
+      await setRoomVersion(tx, room.num, room.version);
+      tx.onCommit(() => hotRooms.revise(room));
+    });
+  };
+  const receiver = createReceiver({ writer, events, hotRooms, strings, roomNumbers, serverKeys, reviseVersion });
 
   const currentState: RoomGraph['currentState'] = async (room, type, stateKey) => writer.state(room, type, stateKey);
 

@@ -100,6 +100,10 @@ export const insertRoom = (tx: Transaction, room: RoomInfo, createdTs: number): 
   tx.insert(rooms, { room_num: room.num, room_id: room.roomId, room_version: room.version, created_ts: createdTs });
 };
 
+export const setRoomVersion = async (tx: Transaction, roomNum: number, version: string): Promise<void> => {
+  await tx.run(sql`UPDATE rooms SET room_version = ${version} WHERE room_num = ${roomNum}`);
+};
+
 export const roomById = async (reader: Reader, roomId: string): Promise<RoomInfo | undefined> => {
   const row = await reader.one<{ room_num: number; room_version: string }>(
     sql`SELECT room_num, room_version FROM rooms WHERE room_id = ${roomId}`,

@@ -147,6 +147,8 @@ export const createAudience = ({ database, graph, clock, notifier }: AudienceToo
 
   const take = async (event: RoomEvent, woken: Set<number>): Promise<void> => {
     const position = event.position as number;
+    // What became of one user in a room that nobody here is in.
+    if (event.stateRoot === undefined) return tell(event.roomNum, position, ownFlip(event), woken);
     const known = rooms.get(event.roomNum);
     const follows = isInLine(event, known);
     const { flips, isAlone } = follows ? { flips: ownFlip(event), isAlone: true } : await flipsFrom.byEvent(event, known);

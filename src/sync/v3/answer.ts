@@ -1,5 +1,6 @@
 import { roomVersion } from '#src/protocol/room-versions.ts';
-import { strippedEvent } from '#src/protocol/stripped-state.ts';
+import { type StrippedEvent, strippedEvent } from '#src/protocol/stripped-state.ts';
+import type { RoomEvent, RoomInfo } from '#src/rooms/graph/index.ts';
 import { type Presenter, type Shown, shownPdu } from '#src/rooms/history/index.ts';
 import type { Engine, EngineReading, NamedSummary, OutsidePlan, RoomView } from '#src/sync/engine/index.ts';
 import type { RoomCounts, SmallEvent, SyncPorts } from '#src/sync/ports.ts';
@@ -72,11 +73,16 @@ const isWorthShowing = ({ plan, timeline, state }: RoomView): boolean =>
   plan.isFull || plan.kind === 'leave' || timeline.limited || timeline.shown.length > 0 || state.length > 0;
 
 export const createAnswers = ({ engine, presenter, ports }: AnswerTools): ((request: SyncRequest) => Promise<SyncAnswer>) => {
+  const strippedState = async (room: RoomInfo, event: RoomEvent): Promise<readonly StrippedEvent[]> => {
+    if (event.stateRoot === undefined) return (await ports.outsideState?.(event)) ?? [];
+    const version = roomVersion(room.version);
+    return (await engine.stripped(room, event)).map((each) => strippedEvent(shownPdu(each, version)));
+  };
+
   const outside = async (plans: readonly OutsidePlan[], section: string, { reader }: SyncRequest): Promise<[string, string][]> => {
     const rooms: [string, string][] = [];
     for (const { room, event } of plans) {
-      const version = roomVersion(room.version);
-      const state = (await engine.stripped(room, event)).map((each) => JSON.stringify(strippedEvent(shownPdu(each, version))));
+      const state = (await strippedState(room, event)).map((each) => JSON.stringify(each));
       const own = await presenter.present([{ room, event, membership: undefined }], reader, { withRoomId: false });
       rooms.push([room.roomId, `{"${section}":${eventsOf([...state, ...own])}}`]);
     }

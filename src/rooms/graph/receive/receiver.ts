@@ -1,5 +1,7 @@
 import { domainOf } from '#src/protocol/identifiers.ts';
+import type { ParsedEvent } from '#src/protocol/events.ts';
 import type { Strings } from '#src/platform/database/strings.ts';
+import type { Transaction } from '#src/platform/database/types.ts';
 import type { Events } from '#src/rooms/graph/event-cache.ts';
 import type { RoomEvent, RoomInfo } from '#src/rooms/graph/events.ts';
 import type { HotRooms } from '#src/rooms/graph/hot-rooms.ts';
@@ -7,13 +9,33 @@ import type { Numbers } from '#src/rooms/graph/numbers.ts';
 import { judgeAgain } from '#src/rooms/graph/receive/again.ts';
 import { checkIncoming, checkManyIncoming, type Incoming, type PduSource } from '#src/rooms/graph/receive/incoming.ts';
 import { receiveEvent, type ReceiveOptions } from '#src/rooms/graph/receive/index.ts';
+import { DroppedEventError } from '#src/rooms/graph/receive/missing.ts';
 import { receiveOutliers } from '#src/rooms/graph/receive/outliers.ts';
+import { receiveOutside } from '#src/rooms/graph/receive/outside.ts';
 import type { ServerKeys } from '#src/rooms/graph/receive/server-keys.ts';
 import { receiveWholeRoom, type WholeRoom } from '#src/rooms/graph/receive/whole-room.ts';
 import type { RoomWriter } from '#src/rooms/graph/writer.ts';
 
+/** A room of which this server may know nothing yet. */
+export interface RoomName {
+  readonly roomId: string;
+  /** The room's version id, as another server says; that of a room that this server has been in is known. */
+  readonly version: string;
+}
+
 /** How events that other servers made come into the rooms. */
 export interface Receiver {
+  /** Checks an event by itself: form, signatures, content hash. Throws `DroppedEventError` for one that is not wholly in order. */
+  checkEvent(room: RoomName, source: PduSource): Promise<ParsedEvent>;
+  /**
+   * Takes in what became of a user of this server in a room that this server is not in: an invite, a knock, or the end of one. The user alone is shown it, and it changes no
+   * state. `alongside` writes in the same transaction, which may run twice. Resolves once it is durable, to the event. Throws `DroppedEventError`.
+   */
+  receiveOutside(
+    room: RoomName,
+    source: PduSource,
+    alongside: (tx: Transaction, room: RoomInfo, event: RoomEvent) => Promise<void> | void,
+  ): Promise<RoomEvent>;
   /**
    * Receives an event of a room (server-server API, "Checks performed on receipt of a PDU"). Resolves once it is durable, to the event with what became of it
    * in `facts`, or to undefined when it was here already. Throws `DroppedEventError` for what is no event of the room or not its sender's, and
@@ -41,6 +63,8 @@ export interface ReceiverTools {
   readonly strings: Strings;
   readonly roomNumbers: Numbers;
   readonly serverKeys: ServerKeys;
+  /** Writes down that a room which nobody here has been in is of another version than was said of it. */
+  readonly reviseVersion: (room: RoomInfo) => Promise<void>;
 }
 
 /** The strings of an event that are numbered. */
@@ -49,26 +73,65 @@ const stringsOf = ({ parsed: { pdu } }: Incoming): string[] => {
   return [pdu.type, pdu.sender, ...(pdu.state_key === undefined ? [] : [pdu.state_key]), ...(server === undefined ? [] : [server])];
 };
 
-export const createReceiver = ({ writer, events, hotRooms, strings, roomNumbers, serverKeys }: ReceiverTools): Receiver => {
+export const createReceiver = ({ writer, events, hotRooms, strings, roomNumbers, serverKeys, reviseVersion }: ReceiverTools): Receiver => {
   // Two servers may let us into one room at a time, but it is made once.
   const making = new Map<string, Promise<unknown>>();
+
+  const oneByOne = async <T>(roomId: string, make: () => Promise<T>): Promise<T> => {
+    while (making.has(roomId)) await making.get(roomId)?.catch(() => undefined);
+    const made = make();
+    making.set(roomId, made);
+    try {
+      return await made;
+    } finally {
+      making.delete(roomId);
+    }
+  };
 
   const roomOf = async (roomNum: number): Promise<RoomInfo | undefined> => (await hotRooms.byNums([roomNum])).get(roomNum);
 
   /** What memory has of the event now; it is there since it was written. */
   const asItIs = async (eventId: string): Promise<RoomEvent> => (await events.byId(eventId)) as RoomEvent;
 
+  /** The room as it is known, or one that is to be made. */
+  const knownOrNew = async ({ roomId, version }: RoomName): Promise<{ info: RoomInfo; write: RoomWriter['write'] }> => {
+    const known = await hotRooms.byId(roomId);
+    if (known !== undefined) return { info: known, write: writer.write };
+    return { info: { num: await roomNumbers.next(), roomId, version }, write: writer.create };
+  };
+
   const takeRoom = async (roomId: string, room: WholeRoom<Incoming>): Promise<{ room: RoomInfo; join: RoomEvent }> => {
     await strings.intern([...new Set([...room.authChain, ...room.state].flatMap(stringsOf))]);
-    const known = await hotRooms.byId(roomId);
-    const info = known ?? { num: await roomNumbers.next(), roomId, version: room.version };
-    await (known === undefined ? writer.create : writer.write)(info, async (draft) =>
-      draft.make(async (bench, head) => receiveWholeRoom(bench, head, room)),
-    );
+    let { info, write } = await knownOrNew({ roomId, version: room.version });
+    if (info.version !== room.version && (await writer.head(info)).extremities.length === 0) {
+      info = { ...info, version: room.version };
+      await reviseVersion(info);
+    }
+    await write(info, async (draft) => draft.make(async (bench, head) => receiveWholeRoom(bench, head, room)));
     return { room: info, join: await asItIs(room.join.parsed.eventId) };
   };
 
+  const checkWhole = async (room: RoomName, source: PduSource): Promise<Incoming> => {
+    const incoming = await checkIncoming(room, source, serverKeys);
+    const rejection = incoming.fault ?? incoming.parsed.rejection;
+    if (rejection !== undefined) throw new DroppedEventError(`${incoming.parsed.eventId}: ${rejection}`);
+    return incoming;
+  };
+
   return {
+    checkEvent: async (room, source) => (await checkWhole(room, source)).parsed,
+    receiveOutside: async (room, source, alongside) => {
+      const incoming = await checkWhole(room, source);
+      return oneByOne(room.roomId, async () => {
+        const { info, write } = await knownOrNew(room);
+        await write(info, async (draft) => {
+          const made = await draft.make(async (bench, head) => receiveOutside(bench, head, incoming));
+          const event = made?.drafted[0]?.event;
+          if (event !== undefined) draft.alongside((tx) => alongside(tx, info, event));
+        });
+        return asItIs(incoming.parsed.eventId);
+      });
+    },
     receive: async (room, source, options) => {
       const incoming = await checkIncoming(room, source, serverKeys);
       const made = await writer.write(room, async (draft) =>
@@ -102,14 +165,7 @@ export const createReceiver = ({ writer, events, hotRooms, strings, roomNumbers,
         state: await checkManyIncoming({ version, roomId }, state, serverKeys),
         authChain: await checkManyIncoming({ version, roomId }, authChain, serverKeys),
       };
-      while (making.has(roomId)) await making.get(roomId)?.catch(() => undefined);
-      const taking = takeRoom(roomId, room);
-      making.set(roomId, taking);
-      try {
-        return await taking;
-      } finally {
-        making.delete(roomId);
-      }
+      return oneByOne(roomId, async () => takeRoom(roomId, room));
     },
   };
 };
