@@ -41,6 +41,7 @@ export {
   isAccepted,
   isRejected,
   NEVER_SHOWN,
+  NOT_ACCEPTED,
   REDUCED,
   REJECTED,
   type RoomEvent,
