@@ -39,7 +39,9 @@ import {
   createPeerMembership,
   createRemoteQueries,
   createRoomPeers,
+  openOutbox,
   openPeers,
+  type Outbox,
   type Peers,
   queryRoutes,
   type RemoteQueries,
@@ -327,11 +329,16 @@ const assembleReading = async (
     typing.close();
     await deviceLists.close();
   };
-  return { routes, close };
+  return { routes, close, hosts };
 };
 
 /** What goes on beside the requests: followers of streams, and work that an earlier process left. */
-const startFollowers = async (ground: Ground, { accounts, profiles }: Users, { graph, membership }: Rooms): Promise<Followers> => {
+const startFollowers = async (
+  ground: Ground,
+  { accounts, profiles }: Users,
+  { graph, membership }: Rooms,
+  outbox: Outbox,
+): Promise<Followers> => {
   const { database, clock, strings, jobs } = ground;
   const followers = createFollowers({ database, clock, logger: ground.log('streams') });
   const profileChanges = createProfileChanges({ graph, database, strings, profiles, log: ground.log('handlers.profile') });
@@ -344,6 +351,7 @@ const startFollowers = async (ground: Ground, { accounts, profiles }: Users, { g
     savesAtOnce: true,
     handle: async ({ from, to }) => profileChanges.handle(from.min, to.min),
   });
+  await outbox.follow(followers);
   accounts.parting.start(createLeaveRooms({ graph, membership, log: ground.log('handlers.deactivate_account') }));
   for (const job of accounts.jobs) jobs.every(job.name, job.everyMs, job.run);
   return followers;
@@ -359,7 +367,16 @@ const assemble = async (config: Config, host: Host, database: Database) => {
   const users = assembleUsers(ground, erasedUsers, remote);
   const rooms = await assembleRooms(ground, users, peers, { remote, signingKey: ownKeys[0] });
   const reading = await assembleReading(ground, users, rooms, peers, { erasedUsers, signingKey: ownKeys[0] });
-  const followers = await startFollowers(ground, users, rooms);
+  const outbox = await openOutbox({
+    ...ground,
+    metrics: host.metrics,
+    graph: rooms.graph,
+    hosts: reading.hosts,
+    peers,
+    sources: [],
+    serverName: config.server_name,
+  });
+  const followers = await startFollowers(ground, users, rooms, outbox);
   ground.backgroundUpdates.start();
   return {
     routes: [...users.routes, ...peers.routes, ...rooms.routes, ...reading.routes],
@@ -369,6 +386,7 @@ const assemble = async (config: Config, host: Host, database: Database) => {
       await reading.close();
       await ground.backgroundUpdates.stop();
       await ground.jobs.stop();
+      await outbox.stop();
       await followers.stop();
       await peers.close();
       await users.accounts.close();

@@ -29,6 +29,8 @@ export interface Peers {
   readonly keys: KeyRing;
   /** Servers that sign their requests. */
   readonly access: Access<Peer>;
+  /** Whether a server may be talked with (`federation_domain_whitelist`). */
+  readonly isAllowed: (serverName: string) => boolean;
   readonly routes: readonly Route[];
   close(): Promise<void>;
 }
@@ -168,6 +170,7 @@ export const openPeers = async ({
     discovery,
     backOff,
     keys,
+    isAllowed,
     access: createPeerAccess({ serverName, keys, clock, isAllowed, heardFrom: backOff.heardFrom }),
     routes: keyServerRoutes({ own, notary }),
     close: async () => {

@@ -23,11 +23,16 @@ export interface SignedRequest {
   readonly destination: string;
   /** The body; absent where there is none. */
   readonly content?: JsonValue | undefined;
+  /** The body as canonical JSON, where it is at hand in that form; takes the place of `content`. */
+  readonly contentText?: string | undefined;
 }
 
 /** The text that the signature of a request covers. */
-export const requestText = ({ content, ...rest }: SignedRequest): string =>
-  canonicalJson(content === undefined ? rest : { ...rest, content }, 'any');
+export const requestText = ({ content, contentText, ...rest }: SignedRequest): string => {
+  // `content` comes first among the names.
+  if (contentText !== undefined) return `{"content":${contentText},${canonicalJson({ ...rest }, 'any').slice(1)}`;
+  return canonicalJson(content === undefined ? { ...rest } : { ...rest, content }, 'any');
+};
 
 const quoted = (value: string): string => `"${value.replaceAll(/["\\]/g, String.raw`\$&`)}"`;
 

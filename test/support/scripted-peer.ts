@@ -19,7 +19,7 @@ export interface ScriptedPeer extends AsyncDisposable {
   readonly key: SigningKey;
   /** Method and path of what it was asked, in order. */
   readonly asked: string[];
-  /** Answers a path in this way from now on. */
+  /** Answers a path in this way from now on, or with `/` at its end everything below it that has no answer of its own. */
   on(path: string, respond: Respond): void;
   /** What it publishes about its keys, signed. */
   publication(changes?: JsonObject): JsonObject;
@@ -54,7 +54,11 @@ export const startScriptedPeer = async (hostname = 'localhost'): Promise<Scripte
   const listener = createServer({ cert, key: tlsKey }, (incoming, response) => {
     const path = (incoming.url ?? '').replace(/\?.*/, '');
     asked.push(`${incoming.method ?? ''} ${path}`);
-    (answers.get(path) ?? json({ errcode: 'M_UNRECOGNIZED', error: 'Unrecognized request' }, 404))(incoming, response);
+    const below = path.slice(0, path.lastIndexOf('/') + 1);
+    (answers.get(path) ?? answers.get(below) ?? json({ errcode: 'M_UNRECOGNIZED', error: 'Unrecognized request' }, 404))(
+      incoming,
+      response,
+    );
   });
   listener.listen(0, '127.0.0.1');
   await once(listener, 'listening');

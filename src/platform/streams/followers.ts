@@ -33,6 +33,11 @@ export interface FollowerPlan {
   readonly handle?: (stretch: Stretch) => Promise<void>;
   /** Whether `handle` saves its position before it goes on: for what is safe to repeat only while nobody has done anything about it. */
   readonly savesAtOnce?: boolean;
+  /**
+   * Up to where what `handle` was given is done, asked with the position that it has come to before that is saved: work that goes on after `handle` begins again there after
+   * a crash. By default all of it is done.
+   */
+  readonly settled?: (position: StreamPosition) => Promise<StreamPosition>;
   /** Or within a transaction, which also saves the position: what is derived in it is derived once. */
   readonly handleInTransaction?: (tx: Transaction, stretch: Stretch) => Promise<void>;
 }
@@ -91,7 +96,7 @@ const createPause = (): { wait(ms: number): Promise<void>; end(): void } => {
 };
 
 const startFollower = (plan: FollowerPlan, begin: StreamPosition, dependencies: Dependencies): Follower => {
-  const { name, stream, batch, handle, savesAtOnce = false, handleInTransaction } = plan;
+  const { name, stream, batch, handle, savesAtOnce = false, settled, handleInTransaction } = plan;
   const { database, clock, logger, firstRetryMs = FIRST_RETRY_MS } = dependencies;
   let position = begin;
   let saved = begin;
@@ -106,11 +111,13 @@ const startFollower = (plan: FollowerPlan, begin: StreamPosition, dependencies: 
   const save = async (): Promise<void> => {
     clearTimeout(saveTimer);
     saveTimer = undefined;
-    const now = position;
-    if (now === saved) return;
-    await database.write('save follower', async (tx) => put(tx, now));
-    saved = now;
+    const now = settled === undefined ? position : await settled(position);
+    if (!isAtLeast(saved, now)) {
+      await database.write('save follower', async (tx) => put(tx, now));
+      saved = now;
+    }
     savedAtMs = clock.monotonic();
+    if (!stopped && !isAtLeast(saved, position)) saveLazily();
   };
 
   const saveLazily = (): void => {

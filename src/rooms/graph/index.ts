@@ -40,6 +40,7 @@ export {
   HELD,
   isAccepted,
   isRejected,
+  LET_IN,
   NEVER_SHOWN,
   NOT_ACCEPTED,
   REDUCED,
