@@ -1,4 +1,5 @@
 import type { Client, User } from './client.ts';
+import type { Profiling } from './inspector.ts';
 import { cpuMs, machineCpuMs, residentMib } from './processes.ts';
 import type { World } from './seed.ts';
 import { percentile, type Figures } from './statistics.ts';
@@ -69,6 +70,8 @@ export interface Bench {
   readonly postgresPid: number | undefined;
   readonly size: Size;
   readonly world: World;
+  /** Profiles what is measured. */
+  readonly profile: Profiling | undefined;
 }
 
 interface Load {
@@ -117,17 +120,20 @@ export const prepare = async (workers: number, calls: number, call: (index: numb
 /** Runs a phase and adds what it cost: the server's CPU (PostgreSQL's counted in) per operation, its memory, and how many cores others kept busy. */
 export const measured = async (bench: Bench, phase: () => Promise<Figures>): Promise<Figures> => {
   const used = (): number => cpuMs(bench.serverPid) + (bench.postgresPid === undefined ? 0 : cpuMs(bench.postgresPid));
+  const stopProfile = await bench.profile?.();
   const begun = performance.now();
   const [serverBefore, machineBefore, ownBefore] = [used(), machineCpuMs(), process.cpuUsage()];
   const figures = await phase();
   const server = used() - serverBefore;
   const own = process.cpuUsage(ownBefore);
+  const elapsed = performance.now() - begun;
   const others = machineCpuMs() - machineBefore - server - (own.user + own.system) / 1000;
+  await stopProfile?.();
   return {
     ...figures,
     cpuMs: server / (figures['ops'] ?? Number.NaN),
     residentMib: residentMib(bench.serverPid),
-    otherCores: Math.max(0, others / (performance.now() - begun)),
+    otherCores: Math.max(0, others / elapsed),
   };
 };
 

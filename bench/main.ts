@@ -20,11 +20,13 @@ Starts Myelin and the pinned Synapse in turn, alone on core 0, puts the same loa
   --repeat N                      medians of N runs; default 3
   --quick                         one short run of each, under three minutes
   --json FILE                     also write all figures there
+  --profile                       profile Myelin's main thread in each phase, and keep the folders with the profiles
   --keep                          keep the data folders and the servers' output`;
 
 const LOAD_CORE = '1';
 const SERVER_PORT = 18_008;
 const POSTGRES_PORT = 18_432;
+const INSPECT_PORT = 18_229;
 
 const { values: options } = parseArgs({
   options: {
@@ -34,6 +36,7 @@ const { values: options } = parseArgs({
     repeat: { type: 'string' },
     quick: { type: 'boolean', default: false },
     json: { type: 'string' },
+    profile: { type: 'boolean', default: false },
     keep: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
@@ -72,7 +75,9 @@ const measureEngine = async (job: {
   const prepare = async (name: ServerName, what: string, seeded?: Server): Promise<Server> => {
     const database = `${name}_${what}`;
     await postgres?.create(database, seeded && `${name}_seed`);
-    return prepareServer({ name, data: join(folder, database), port: SERVER_PORT, synapseVenv, postgres, database, copyOf: seeded?.data });
+    const data = join(folder, database);
+    const inspectPort = options.profile && name === 'myelin' ? INSPECT_PORT : undefined;
+    return prepareServer({ name, data, port: SERVER_PORT, synapseVenv, postgres, database, copyOf: seeded?.data, inspectPort });
   };
   const runs: Record<ServerName, Run[]> = { myelin: [], synapse: [] };
   const seeds = new Map<ServerName, Seeded & { readonly server: Server }>();
@@ -121,7 +126,7 @@ const main = async (): Promise<void> => {
       writeFileSync(options.json, `${JSON.stringify({ node: process.version, repeat, quick: options.quick, results: all }, null, 2)}\n`);
   } finally {
     await postgres?.stop();
-    if (options.keep) console.error(`Kept: ${folder}`);
+    if (options.keep || options.profile) console.error(`Kept: ${folder}`);
     else rmSync(folder, { recursive: true, force: true });
   }
 };

@@ -1,5 +1,7 @@
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createClient } from './client.ts';
+import { profileProcess } from './inspector.ts';
 import { coldSize, type Bench, type Size } from './load.ts';
 import { LOADS, PHASE, type LoadName } from './phases.ts';
 import type { Postgres } from './postgres.ts';
@@ -47,9 +49,11 @@ export const runOnce = async (
   wanted: ReadonlySet<PhaseName>,
 ): Promise<Run> => {
   const run: Record<string, Figures> = {};
-  const measure = async (name: LoadName, ofSize: Size): Promise<Figures> => {
+  const measure = async (name: LoadName, ofSize: Size, phase: PhaseName = name): Promise<Figures> => {
     const client = createClient(server.origin);
-    const bench: Bench = { client, serverPid: server.pid, postgresPid: postgres?.pid, size: ofSize, world };
+    const profile =
+      server.inspectPort === undefined ? undefined : profileProcess(server.inspectPort, join(server.data, `${phase}.cpuprofile`));
+    const bench: Bench = { client, serverPid: server.pid, postgresPid: postgres?.pid, size: ofSize, world, profile };
     try {
       return await PHASE[name](bench);
     } finally {
@@ -82,7 +86,7 @@ export const runOnce = async (
       if (!wanted.has(coldName(name))) continue;
       await server.stop();
       await server.start();
-      run[coldName(name)] = await measure(name, coldSize(size));
+      run[coldName(name)] = await measure(name, coldSize(size), coldName(name));
     }
   } finally {
     await server.stop();

@@ -16,6 +16,8 @@ export interface Server {
   readonly pid: number;
   /** Its folder, in which its database is too if that is SQLite. */
   readonly data: string;
+  /** Where Node's inspector listens, if it was asked for. */
+  readonly inspectPort: number | undefined;
   /** Starts it and answers how many milliseconds passed until it answered a request. */
   start(): Promise<number>;
   stop(): Promise<void>;
@@ -95,8 +97,9 @@ export const prepareServer = (options: {
   postgres: Postgres | undefined;
   database: string;
   copyOf: string | undefined;
+  inspectPort: number | undefined;
 }): Server => {
-  const { name, data, port, postgres, database, copyOf } = options;
+  const { name, data, port, postgres, database, copyOf, inspectPort } = options;
   const origin = `http://127.0.0.1:${String(port)}`;
   const file = join(data, SQLITE_FILE);
   const config = writeConfig(
@@ -112,6 +115,7 @@ export const prepareServer = (options: {
   return {
     origin,
     data,
+    inspectPort,
     get pid() {
       return child?.pid ?? 0;
     },
@@ -121,6 +125,7 @@ export const prepareServer = (options: {
       const started = spawn('taskset', ['-c', SERVER_CORE, ...command(name, options.synapseVenv, config)], {
         cwd: data,
         stdio: ['ignore', log, log],
+        ...(inspectPort !== undefined && { env: { ...process.env, NODE_OPTIONS: `--inspect=127.0.0.1:${String(inspectPort)}` } }),
       });
       child = started;
       closeSync(log);
