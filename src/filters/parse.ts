@@ -130,31 +130,13 @@ const allowsRelation = ({ relTypes, notRelTypes }: RoomEventFilter, content: Rea
   return !notRelTypes.has(relType) && (relTypes === undefined || relTypes.has(relType));
 };
 
-/** What has to relate to an event for it to be wanted. */
-export interface RelatedBy {
-  readonly types: readonly string[] | undefined;
-  readonly senders: readonly string[] | undefined;
-}
+const syncFilterChecker = compile(SyncFilterJson);
+const roomEventFilterChecker = compile(RoomEventFilterJson);
 
-/** Undefined where it does not matter what relates to an event. */
-export const relatedByOf = ({ relatedByRelTypes: types, relatedBySenders: senders }: RoomEventFilter): RelatedBy | undefined =>
-  types === undefined && senders === undefined ? undefined : { types: types && [...types], senders: senders && [...senders] };
-
-/** A filter of one room's events, ready to be asked. */
-export interface EventFilter {
-  readonly lazyLoadMembers: boolean;
-  readonly relatedBy: RelatedBy | undefined;
-  allows(event: Filterable): boolean;
-}
-
-let syncFilterChecker: Promise<Checker> | undefined;
-let roomEventFilterChecker: Promise<Checker> | undefined;
-
-const checked = async <Json>(checker: Promise<Checker>, json: unknown): Promise<Json> => {
-  const { check, violations } = await checker;
-  if (check(json)) return json as Json;
+const checked = ({ violations }: Checker, json: unknown): unknown => {
   const [first] = violations(json);
-  throw badJson(`Invalid filter: ${first?.instancePath.slice(0, 100) ?? ''} ${first?.message.slice(0, 100) ?? ''}`);
+  if (first === undefined) return json;
+  throw badJson(`Invalid filter: ${first.instancePath.slice(0, 100)} ${first.message.slice(0, 100)}`);
 };
 
 const parseJson = (text: string): unknown => {
@@ -166,9 +148,8 @@ const parseJson = (text: string): unknown => {
 };
 
 /** Makes a filter of the JSON of one, which is checked first; throws `M_BAD_JSON`. Timelines are limited to `maxTimelineLimit`. */
-export const syncFilterOf = async (json: unknown, maxTimelineLimit: number): Promise<SyncFilter> => {
-  syncFilterChecker ??= compile(SyncFilterJson);
-  const filter = await checked<SyncFilterJson>(syncFilterChecker, json);
+export const syncFilterOf = (json: unknown, maxTimelineLimit: number): SyncFilter => {
+  const filter = checked(syncFilterChecker, json) as SyncFilterJson;
   const { room = {} } = filter;
   const timeline = roomEventFilter(room.timeline ?? {});
   const { limit } = timeline;
@@ -188,17 +169,16 @@ export const syncFilterOf = async (json: unknown, maxTimelineLimit: number): Pro
 };
 
 /** A sync filter from its text, as `/sync?filter={…}` has it; throws `M_NOT_JSON` or `M_BAD_JSON`. */
-export const parseSyncFilter = async (text: string, maxTimelineLimit: number): Promise<SyncFilter> =>
-  syncFilterOf(parseJson(text), maxTimelineLimit);
+export const parseSyncFilter = (text: string, maxTimelineLimit: number): SyncFilter => syncFilterOf(parseJson(text), maxTimelineLimit);
 
 /** A room event filter from its text, as `/messages?filter={…}` has it; throws `M_NOT_JSON` or `M_BAD_JSON`. */
-export const parseRoomEventFilter = async (text: string): Promise<RoomEventFilter> => {
-  roomEventFilterChecker ??= compile(RoomEventFilterJson);
-  return roomEventFilter(await checked<RoomEventFilterJson>(roomEventFilterChecker, parseJson(text)));
-};
+export const parseRoomEventFilter = (text: string): RoomEventFilter =>
+  roomEventFilter(checked(roomEventFilterChecker, parseJson(text)) as RoomEventFilterJson);
 
 /** The same, as those below who may not know filters take it: what it lets through, and whether members are loaded lazily. */
-export const parseEventFilter = async (text: string): Promise<EventFilter> => {
-  const filter = await parseRoomEventFilter(text);
-  return { lazyLoadMembers: filter.lazyLoadMembers, relatedBy: relatedByOf(filter), allows: (event) => allows(filter, event) };
+export const parseEventFilter = async (
+  text: string,
+): Promise<{ readonly lazyLoadMembers: boolean; allows(event: Filterable): boolean }> => {
+  const filter = parseRoomEventFilter(text);
+  return { lazyLoadMembers: filter.lazyLoadMembers, allows: (event) => allows(filter, event) };
 };
