@@ -1,8 +1,8 @@
 import { allows, type RoomEventFilter } from '#src/filters/index.ts';
 import type { RoomInfo } from '#src/rooms/graph/index.ts';
 import type { EngineReading, RoomPlan } from '#src/sync/engine/index.ts';
-import type { SmallEvent, Span, SyncPorts, SyncStream } from '#src/sync/ports.ts';
-import type { Place, SyncToken, TokenPart } from '#src/sync/token.ts';
+import type { SmallEvent, Span, SyncPorts } from '#src/sync/ports.ts';
+import { type Place, type SyncToken, TOKEN_PARTS, type TokenPart } from '#src/sync/token.ts';
 import type { SyncRequest } from '#src/sync/v3/request.ts';
 
 export type Places = Partial<Record<TokenPart, Place>>;
@@ -27,16 +27,12 @@ export type ExtrasRequest = Pick<SyncRequest, 'reader' | 'since' | 'filter' | 'f
 
 const MAX_TO_DEVICE = 100;
 
-const streamsOf = ({ sources, toDevice, deviceLists }: SyncPorts): readonly SyncStream[] => [
-  ...sources,
-  ...(toDevice === undefined ? [] : [toDevice]),
-  ...(deviceLists === undefined ? [] : [deviceLists]),
-];
-
 /** Where the streams stand. Taken before the events are read, so that nothing speaks of an event that the answer does not have. */
-export const placesNow = (ports: SyncPorts, since: SyncToken | undefined): Places => {
+export const placesNow = ({ sources, toDevice, deviceLists }: SyncPorts, since: SyncToken | undefined): Places => {
   const places: Places = { ...since?.places };
-  for (const stream of streamsOf(ports)) places[stream.part] = stream.now();
+  for (const { part, now } of sources) places[part] = now();
+  if (toDevice !== undefined) places.toDevice = toDevice.now();
+  if (deviceLists !== undefined) places.deviceLists = deviceLists.now();
   return places;
 };
 
@@ -48,6 +44,10 @@ const spanOf = (part: TokenPart, places: Places, since: SyncToken | undefined): 
   if (then === undefined || then.epoch !== now.epoch || then.position > now.position) return { after: undefined, upTo: now.position };
   return then.position < now.position ? { after: then.position, upTo: now.position } : undefined;
 };
+
+/** Whether any stream has moved since the token. */
+export const haveMoved = (places: Places, since: SyncToken): boolean =>
+  TOKEN_PARTS.some((part) => places[part] !== undefined && spanOf(part, places, since) !== undefined);
 
 const merge = (
   into: Map<number, readonly SmallEvent[]>,
@@ -62,15 +62,16 @@ const merge = (
   }
 };
 
-/** Reads what the other streams add to an answer whose events are `reading`. */
-export const readExtras = async (
-  ports: SyncPorts,
-  request: ExtrasRequest,
-  reading: Pick<EngineReading, 'joined' | 'moves'> & { readonly rooms: readonly { readonly plan: RoomPlan }[] },
-  placesBefore: Places,
-): Promise<Extras> => {
+/** What the sources say. */
+type Told = Pick<Extras, 'accountData' | 'presence' | 'roomAccountData' | 'ephemeral'>;
+
+/** What of the events' reading decides about the extras. */
+type ReadEvents = Pick<EngineReading, 'joined' | 'moves'> & { readonly rooms: readonly { readonly plan: RoomPlan }[] };
+
+const NOTHING: Told = { accountData: [], presence: [], roomAccountData: new Map(), ephemeral: new Map() };
+
+const readSources = async (sources: SyncPorts['sources'], request: ExtrasRequest, reading: ReadEvents, places: Places): Promise<Told> => {
   const { reader, since, filter, fullState } = request;
-  const places = { ...placesBefore };
   const left = reading.rooms.filter(({ plan }) => plan.kind === 'leave').map(({ plan }) => plan.room);
   const rooms = new Map([...reading.joined, ...left.map((room) => [room.num, room] as const)]);
   const isNew = new Set(reading.rooms.filter(({ plan }) => plan.isFull).map(({ plan }) => plan.room.num));
@@ -80,7 +81,7 @@ export const readExtras = async (
   const roomAccountData = new Map<number, readonly SmallEvent[]>();
   const ephemeral = new Map<number, readonly SmallEvent[]>();
 
-  for (const source of ports.sources) {
+  for (const source of sources) {
     const moved = spanOf(source.part, places, since);
     const whole: Span = { after: undefined, upTo: (places[source.part] as Place).position };
     const span = fullState ? whole : moved;
@@ -102,6 +103,23 @@ export const readExtras = async (
     }
   }
 
+  return {
+    accountData: accountData.filter(({ type, content }) => allows(filter.accountData, { type, content, sender: reader.userId })),
+    presence: presence.filter(({ type, content, sender = '' }) => allows(filter.presence, { type, content, sender })),
+    roomAccountData,
+    ephemeral,
+  };
+};
+
+/** Reads what the other streams add to an answer whose events are `reading`. */
+export const readExtras = async (ports: SyncPorts, request: ExtrasRequest, reading: ReadEvents, placesBefore: Places): Promise<Extras> => {
+  const { reader, since, fullState } = request;
+  const places = { ...placesBefore };
+  const mayTell =
+    fullState ||
+    reading.rooms.some(({ plan }) => plan.isFull) ||
+    ports.sources.some(({ part }) => spanOf(part, places, since) !== undefined);
+  const told = mayTell ? await readSources(ports.sources, request, reading, places) : NOTHING;
   const toDevice: string[] = [];
   if (ports.toDevice !== undefined) {
     const { position: upTo, epoch } = places.toDevice as Place;
@@ -114,10 +132,7 @@ export const readExtras = async (
   }
   const keys = await ports.deviceKeys?.remaining(reader);
   return {
-    accountData: accountData.filter(({ type, content }) => allows(filter.accountData, { type, content, sender: reader.userId })),
-    presence: presence.filter(({ type, content, sender = '' }) => allows(filter.presence, { type, content, sender })),
-    roomAccountData,
-    ephemeral,
+    ...told,
     toDevice,
     deviceLists: await deviceListsOf(ports, request, reading, places),
     oneTimeKeys: keys?.oneTimeKeys ?? {},

@@ -73,6 +73,25 @@ const withWorld = (name: string, body: (world: RoomsWorld) => Promise<void>): vo
   });
 };
 
+withWorld('who has nothing to hear is told nothing, and whom something concerns hears of it though nobody woke them', async (world) => {
+  const room = await world.makeRoom(ALICE);
+  const { next_batch: start } = await syncAs(world, BOB);
+  const quiet = await syncAs(world, BOB, start);
+  assert.equal(quiet.rooms, undefined);
+  await world.append(room, message(ALICE, 'not for Bob'));
+  const past = await syncAs(world, BOB, quiet.next_batch);
+  assert.equal(past.rooms, undefined);
+  assert.notEqual(past.next_batch, quiet.next_batch);
+  // Bob is in no room with this: it is no room of his that moved, but he himself.
+  await world.append(room, member(ALICE, BOB, 'ban'));
+  const banned = await syncAs(world, BOB, past.next_batch);
+  assert.deepEqual(Object.keys(banned.rooms?.leave ?? {}), [room.roomId]);
+  const after = await syncAs(world, BOB, banned.next_batch);
+  assert.equal(after.rooms, undefined);
+  // An answer that was lost is given again.
+  assert.deepEqual(Object.keys((await syncAs(world, BOB, past.next_batch)).rooms?.leave ?? {}), [room.roomId]);
+});
+
 withWorld('a first sync shows rooms, and the next what happened since', async (world) => {
   const room = await world.makeRoom(ALICE);
   const first = await syncAs(world, ALICE);

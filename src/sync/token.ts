@@ -57,7 +57,7 @@ export const parseToken = (text: string): SyncToken => {
   for (const [index, part] of TOKEN_PARTS.entries()) {
     const written = rest[index];
     if (written === undefined) break;
-    const several = SEVERAL_WRITERS.exec(written);
+    const several = written.startsWith('m') ? SEVERAL_WRITERS.exec(written) : null;
     const place = several === null ? placeOf(written) : placeOf(several[1] as string);
     if (place === undefined) throw fault();
     places[part] = place;

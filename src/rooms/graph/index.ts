@@ -42,7 +42,6 @@ export {
   isRejected,
   LET_IN,
   NEVER_SHOWN,
-  NOT_ACCEPTED,
   REDUCED,
   REJECTED,
   type RoomEvent,

@@ -103,10 +103,10 @@ export const createStates = (
 
   const keyOf = async (type: string, stateKey: string): Promise<StateKey | undefined> => {
     const server = serverPart(type, stateKey);
-    const nums = [type, stateKey, ...(server === undefined ? [] : [server])].map((text) => strings.peekNum(text));
-    const [typeNum, stateKeyNum, serverNum] = nums.includes(undefined)
-      ? await Promise.all([strings.numOf(type), strings.numOf(stateKey), server === undefined ? 0 : strings.numOf(server)])
-      : [nums[0], nums[1], nums[2] ?? 0];
+    // What memory knows is not waited for.
+    const typeNum = strings.peekNum(type) ?? (await strings.numOf(type));
+    const stateKeyNum = strings.peekNum(stateKey) ?? (await strings.numOf(stateKey));
+    const serverNum = server === undefined ? 0 : (strings.peekNum(server) ?? (await strings.numOf(server)));
     if (typeNum === undefined || stateKeyNum === undefined || serverNum === undefined) return undefined;
     return { type: typeNum, server: serverNum, stateKey: stateKeyNum };
   };

@@ -35,6 +35,11 @@ export interface Audience extends Wake {
   enter(userNum: number, rows: Iterable<MembershipRow>): void;
   /** The position of the last change of the user's memberships, or of when the user was last counted in; undefined for who is not. */
   lastMembershipChange(userNum: number): number | undefined;
+  /**
+   * Whether all that is published is taken in and nothing of it after this position concerns the user: no event in the user's rooms, no change of
+   * memberships. False also for who is not counted in. Costs the same however many rooms the user has.
+   */
+  isQuiet(userNum: number, since: number): boolean;
   /** Stops following. */
   stop(): void;
 }
@@ -53,6 +58,8 @@ interface Listener {
   readonly rooms: Set<number>;
   lastSeen: number;
   lastChange: number;
+  /** The position of the last of what concerned the user. */
+  lastHeard: number;
 }
 
 interface Room extends RoomActivity, RoomEnd {
@@ -136,9 +143,13 @@ export const createAudience = ({ database, graph, clock, notifier }: AudienceToo
       const listener = listeners.get(userNum);
       if (listener === undefined) continue;
       listener.lastChange = position;
+      listener.lastHeard = position;
       if (HEARS.has(membership)) addTo(userNum, listener, roomNum);
     }
-    for (const userNum of hearers.get(roomNum) ?? []) woken.add(userNum);
+    for (const userNum of hearers.get(roomNum) ?? []) {
+      (listeners.get(userNum) as Listener).lastHeard = position;
+      woken.add(userNum);
+    }
     for (const { userNum, membership } of flips) {
       const listener = listeners.get(userNum);
       if (listener !== undefined && !HEARS.has(membership)) removeFrom(userNum, listener, roomNum);
@@ -222,13 +233,19 @@ export const createAudience = ({ database, graph, clock, notifier }: AudienceToo
       sweep();
       let listener = listeners.get(userNum);
       if (listener === undefined) {
-        listener = { rooms: new Set(), lastSeen: 0, lastChange: upTo };
+        listener = { rooms: new Set(), lastSeen: 0, lastChange: upTo, lastHeard: upTo };
         listeners.set(userNum, listener);
         for (const row of rows) if (HEARS.has(row.membership)) addTo(userNum, listener, row.roomNum);
       }
       listener.lastSeen = clock.monotonic();
     },
     lastMembershipChange: (userNum) => listeners.get(userNum)?.lastChange,
+    isQuiet: (userNum, position) => {
+      const listener = listeners.get(userNum);
+      if (listener === undefined || isBehind()) return false;
+      listener.lastSeen = clock.monotonic();
+      return listener.lastHeard <= position;
+    },
     users: wakeUsers,
     room: (roomNum) => {
       wakeUsers(hearers.get(roomNum) ?? []);

@@ -1,5 +1,5 @@
 import type { RoomEvent, RoomGraph, RoomInfo } from '#src/rooms/graph/index.ts';
-import type { ReplacedState } from '#src/rooms/history/index.ts';
+import type { ReplacedState, RoomReader } from '#src/rooms/history/index.ts';
 import { withoutConflicts } from '#src/sync/engine/conflicts.ts';
 import { createForwards, type ForwardReading, type ForwardRequest } from '#src/sync/engine/forwards.ts';
 import { createKnownMembers } from '#src/sync/engine/known-members.ts';
@@ -39,6 +39,8 @@ export interface EngineReading extends Pick<Plan, 'upTo' | 'joined' | 'moves'> {
 
 export interface Engine {
   read(request: EngineRequest): Promise<EngineReading>;
+  /** What `read` would answer without looking, if nothing has happened since that concerns the reader; `joined` is left empty. */
+  readQuiet(reader: RoomReader, since: number): EngineReading | undefined;
   /** The next events from a position on, oldest first and none left out. */
   forwards(request: ForwardRequest): Promise<ForwardReading>;
   /** The state by which one who is not in the room may tell what it is, as it was at `event`, its sender's member event last. */
@@ -53,6 +55,7 @@ export interface EngineTools extends Omit<PlanTools, 'readRoots'>, SummaryTools,
 }
 
 const MEMBER = 'm.room.member';
+const NO_SUMMARIES: ReadonlyMap<number, NamedSummary> = new Map();
 
 /** Members came or went, or the client knows nothing yet. */
 const changesSummary = (plan: RoomPlan, timeline: RoomTimeline, state: readonly RoomEvent[]): boolean =>
@@ -102,7 +105,7 @@ export const createEngine = async (tools: EngineTools): Promise<Engine> => {
       const timelined: { plan: RoomPlan; timeline: RoomTimeline }[] = [];
       for (const each of planned.rooms) timelined.push({ plan: each, timeline: await timelineOf(each) });
       const summarised = timelined.filter((each) => mayChangeSummary(each.plan, each.timeline)).map((each) => each.plan.room);
-      const summaryOf = await named(await summaries.of(summarised, roots, reader.userNum));
+      const summaryOf = summarised.length === 0 ? NO_SUMMARIES : await named(await summaries.of(summarised, roots, reader.userNum));
       const wishes = timelined.map(({ plan: each, timeline }): StateWish => {
         const heroes = each.isFull ? (summaryOf.get(each.room.num)?.heroes ?? []) : [];
         return { plan: each, timeline, root: roots.get(each.room.num) ?? '', heroes };
@@ -115,6 +118,12 @@ export const createEngine = async (tools: EngineTools): Promise<Engine> => {
       });
       const { upTo, joined, moves, invited, knocked } = planned;
       return { upTo, joined, moves, invited, knocked, rooms };
+    },
+    readQuiet: ({ userNum }, since) => {
+      if (!audience.isQuiet(userNum, since)) return undefined;
+      const upTo = audience.upTo();
+      const moves = { newlyJoined: [], newlyLeft: [], stayedIn: { roomNums: [], after: since, upTo } };
+      return { upTo, joined: new Map(), moves, invited: [], knocked: [], rooms: [] };
     },
     forwards: createForwards({ ...tools, plan }),
     stripped: createStripped(graph, tools.preJoinState),

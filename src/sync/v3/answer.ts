@@ -6,12 +6,13 @@ import type { Engine, EngineReading, NamedSummary, OutsidePlan, RoomView } from 
 import type { RoomCounts, SmallEvent, SyncPorts } from '#src/sync/ports.ts';
 import { formatToken, type SyncToken } from '#src/sync/token.ts';
 import { pickFields } from '#src/sync/v3/event-fields.ts';
-import { type Extras, placesNow, readExtras } from '#src/sync/extras.ts';
+import { type Extras, haveMoved, placesNow, readExtras } from '#src/sync/extras.ts';
 import type { SyncRequest } from '#src/sync/v3/request.ts';
 
-/** An answer to `/sync` as JSON text. */
+/** An answer to `/sync`. */
 export interface SyncAnswer {
-  readonly text: string;
+  /** Writes it as JSON. */
+  text(): string;
   /** Nothing happened since the client last asked. */
   readonly isEmpty: boolean;
 }
@@ -37,24 +38,16 @@ interface Texts {
 
 const presentAll = async (presenter: Presenter, views: readonly RoomView[], request: SyncRequest): Promise<Texts> => {
   const { filter, reader } = request;
-  const present = async (
-    of: readonly RoomView[],
-    shownOf: (view: RoomView) => readonly Shown[],
-    withRelations: boolean,
-  ): Promise<Map<number, string[]>> => {
-    const lists = of.map(shownOf);
-    const texts = await presenter.present(lists.flat(), reader, { withRoomId: false, format: filter.eventFormat, withRelations });
+  const present = async (lists: readonly (readonly Shown[])[]): Promise<Map<number, string[]>> => {
+    const texts = await presenter.present(lists.flat(), reader, { withRoomId: false, format: filter.eventFormat });
     const { eventFields } = filter;
     const pruned = eventFields === undefined ? texts : texts.map((text) => pickFields(text, eventFields));
     let from = 0;
-    return new Map(lists.map((list, index) => [(of[index] as RoomView).plan.room.num, pruned.slice(from, (from += list.length))]));
+    return new Map(lists.map((list, index) => [(views[index] as RoomView).plan.room.num, pruned.slice(from, (from += list.length))]));
   };
-  // Where nothing is left out the client sees for itself what relates to what.
-  const [gapped, gapless] = [views.filter((view) => view.timeline.limited), views.filter((view) => !view.timeline.limited)];
-  const timelineOf = (view: RoomView): readonly Shown[] => view.timeline.shown;
   return {
-    timeline: new Map([...(await present(gapped, timelineOf, true)), ...(await present(gapless, timelineOf, false))]),
-    state: await present(views, ({ plan, state }) => state.map((event) => ({ room: plan.room, event, membership: undefined })), false),
+    timeline: await present(views.map((view) => view.timeline.shown)),
+    state: await present(views.map(({ plan, state }) => state.map((event) => ({ room: plan.room, event, membership: undefined })))),
   };
 };
 
@@ -105,12 +98,13 @@ export const createAnswers = ({ engine, presenter, ports }: AnswerTools): ((requ
     tokenAt: (events: number) => string,
   ): Promise<{ join: [string, string][]; leave: [string, string][] }> => {
     const views = reading.rooms.filter(isWorthShowing);
-    const texts = await presentAll(presenter, views, request);
     const viewOf = new Map(views.map((view) => [view.plan.room.num, view]));
     const moved = [...extras.ephemeral.keys(), ...extras.roomAccountData.keys()].filter((num) => reading.joined.has(num));
     const shown = new Set([...viewOf.keys(), ...moved]);
+    if (shown.size === 0) return { join: [], leave: [] };
+    const texts = await presentAll(presenter, views, request);
     const byThread = request.filter.timeline.unreadThreadNotifications;
-    const counts = shown.size === 0 ? undefined : await ports.unreadCounts?.of(request.reader, [...shown], byThread);
+    const counts = await ports.unreadCounts?.of(request.reader, [...shown], byThread);
     const join: [string, string][] = [];
     const leave: [string, string][] = [];
     for (const num of shown) {
@@ -140,13 +134,10 @@ export const createAnswers = ({ engine, presenter, ports }: AnswerTools): ((requ
   return async (request) => {
     const { reader, since, filter, fullState } = request;
     const places = placesNow(ports, since);
-    const reading = await engine.read({
-      reader,
-      since: since?.events,
-      fullState,
-      filter,
-      stateAfter: request.stateAfter !== undefined,
-    });
+    const isStill = since !== undefined && !fullState && !haveMoved(places, since);
+    const reading =
+      (isStill ? engine.readQuiet(reader, since.events) : undefined) ??
+      (await engine.read({ reader, since: since?.events, fullState, filter, stateAfter: request.stateAfter !== undefined }));
     const extras = await readExtras(ports, request, reading, places);
     const next: SyncToken = { events: reading.upTo, places: extras.places };
     const tokenAt = (events: number): string => JSON.stringify(formatToken({ ...next, events }));
@@ -163,14 +154,16 @@ export const createAnswers = ({ engine, presenter, ports }: AnswerTools): ((requ
     if (extras.toDevice.length > 0) members.push(['to_device', eventsOf(extras.toDevice)]);
     const { changed, left } = extras.deviceLists;
     if (changed.length > 0 || left.length > 0) members.push(['device_lists', JSON.stringify({ changed, left })]);
-    const fallbackTypes = JSON.stringify(extras.unusedFallbackTypes);
-    const text = objectOf([
-      ['next_batch', tokenAt(next.events)],
-      ...members,
-      ['device_one_time_keys_count', JSON.stringify(extras.oneTimeKeys)],
-      ['device_unused_fallback_key_types', fallbackTypes],
-      ['org.matrix.msc2732.device_unused_fallback_key_types', fallbackTypes],
-    ]);
+    const text = (): string => {
+      const fallbackTypes = JSON.stringify(extras.unusedFallbackTypes);
+      return objectOf([
+        ['next_batch', tokenAt(next.events)],
+        ...members,
+        ['device_one_time_keys_count', JSON.stringify(extras.oneTimeKeys)],
+        ['device_unused_fallback_key_types', fallbackTypes],
+        ['org.matrix.msc2732.device_unused_fallback_key_types', fallbackTypes],
+      ]);
+    };
     return { text, isEmpty: members.length === 0 };
   };
 };

@@ -7,10 +7,13 @@ export interface Made {
   readonly keep: boolean;
 }
 
-/** Lets identical requests share one answer: those that come while it is made, and for some time those whose first answer was lost. */
+/**
+ * Lets identical requests share one answer: those that come while it is made, and for some time those whose first answer was lost. Of each device only its
+ * last answer is kept: who asks on from it has it.
+ */
 export interface ResponseCache {
-  /** `signal` is one request's; the making is given up when all who wait for it have gone. */
-  share(key: string, signal: AbortSignal, make: (signal: AbortSignal) => Promise<Made>): Promise<string>;
+  /** `device` names who asks, `key` all that makes the answer. `signal` is one request's; the making is given up when all who wait for it have gone. */
+  share(device: string, key: string, signal: AbortSignal, make: (signal: AbortSignal) => Promise<Made>): Promise<string>;
 }
 
 const MAX_BYTES = 32 * 1024 * 1024;
@@ -22,9 +25,9 @@ interface Running {
 }
 
 export const createResponseCache = (clock: Clock, durationMs: number): ResponseCache => {
-  const done = new LRUCache<string, string>({
+  const done = new LRUCache<string, { readonly key: string; readonly text: string }>({
     maxSize: MAX_BYTES,
-    sizeCalculation: (text) => text.length + 200,
+    sizeCalculation: ({ key, text }) => key.length + text.length + 200,
     ttl: Math.max(1, durationMs),
     ttlResolution: 0,
     perf: { now: () => clock.monotonic() },
@@ -40,9 +43,9 @@ export const createResponseCache = (clock: Clock, durationMs: number): ResponseC
   };
 
   return {
-    share: async (key, signal, make) => {
-      const known = done.get(key);
-      if (known !== undefined) return known;
+    share: async (device, key, signal, make) => {
+      const known = done.get(device);
+      if (known?.key === key) return known.text;
       const entry = running.get(key) ?? start(key, make);
       entry.requests++;
       const leave = (): void => {
@@ -52,7 +55,7 @@ export const createResponseCache = (clock: Clock, durationMs: number): ResponseC
       else signal.addEventListener('abort', leave, { once: true });
       try {
         const { text, keep } = await entry.answer;
-        if (keep && durationMs > 0) done.set(key, text);
+        if (keep && durationMs > 0) done.set(device, { key, text });
         return text;
       } finally {
         signal.removeEventListener('abort', leave);
