@@ -20,6 +20,7 @@ interface Event {
 interface RoomJson {
   readonly timeline: { readonly events: readonly Event[]; readonly limited: boolean };
   readonly state: { readonly events: readonly Event[] };
+  readonly summary?: Readonly<Record<string, unknown>>;
 }
 
 interface SyncJson {
@@ -115,6 +116,7 @@ for (const isWaiting of [true, false]) {
     const shown = back.rooms?.join?.[room.roomId];
     assert.equal(membershipIn(shown, BOB), 'join', JSON.stringify(back));
     assert.deepEqual([shown?.timeline.events, shown?.timeline.limited], [[], false]);
+    assert.equal(shown?.summary?.['m.joined_member_count'], 3);
     const out = await answers(world, ALICE, back.next_batch, () => judge(true));
     assert.equal(membershipIn(out.rooms?.join?.[room.roomId], BOB), 'ban', JSON.stringify(out));
     await world.append(room, message(ALICE, 'on'));

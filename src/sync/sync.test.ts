@@ -231,6 +231,30 @@ withWorld('members are loaded lazily, once, and again when the answer was lost',
   assert.deepEqual(membersOf(joined(await syncAs(world, ALICE, third.next_batch, { filter }), room)), []);
 });
 
+withWorld('a client to which members are not shown hears how many there are, and after whom a room is called', async (world) => {
+  const room = await world.makeRoom(ALICE);
+  const filter = { room: { timeline: { types: ['m.room.message'] }, state: { lazy_load_members: true } } };
+  const summaryOf = ({ summary }: RoomJson): unknown => [summary?.['m.heroes'], summary?.['m.joined_member_count']];
+  const membersOf = (json: RoomJson): unknown[] =>
+    (json.state?.events ?? []).filter((event) => event.type === 'm.room.member').map((event) => event.state_key);
+  const first = await syncAs(world, ALICE, undefined, { filter });
+  await world.append(room, member(BOB, BOB, 'join'));
+  await world.append(room, message(ALICE, 'one'));
+  const second = await syncAs(world, ALICE, first.next_batch, { filter });
+  assert.deepEqual(summaryOf(joined(second, room)), [[BOB], 2]);
+  assert.deepEqual(membersOf(joined(second, room)), [BOB], 'a client that loads lazily gets the heroes with the summary');
+  await world.append(room, state(ALICE, 'm.room.name', '', { name: 'x' }));
+  await world.append(room, member(CAROL, CAROL, 'join'));
+  const third = await syncAs(world, ALICE, second.next_batch, { filter });
+  assert.deepEqual(summaryOf(joined(third, room)), [undefined, 3]);
+  await world.append(room, state(ALICE, 'm.room.name', '', {}));
+  const fourth = await syncAs(world, ALICE, third.next_batch, { filter });
+  assert.deepEqual(summaryOf(joined(fourth, room)), [[BOB, CAROL], 3], 'a room without a name is called after its members');
+  assert.deepEqual(membersOf(joined(fourth, room)), [CAROL]);
+  await world.append(room, message(BOB, 'two'));
+  assert.equal(joined(await syncAs(world, ALICE, fourth.next_batch, { filter }), room).summary, undefined);
+});
+
 withWorld('filters say which rooms, types and fields are shown', async (world) => {
   const room = await world.makeRoom(ALICE);
   const other = await world.makeRoom(ALICE);

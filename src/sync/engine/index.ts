@@ -56,14 +56,8 @@ export interface EngineTools extends Omit<PlanTools, 'readRoots'>, SummaryTools,
 
 const MEMBER = 'm.room.member';
 const NO_SUMMARIES: ReadonlyMap<number, NamedSummary> = new Map();
-
-/** Members came or went, or the client knows nothing yet. */
-const changesSummary = (plan: RoomPlan, timeline: RoomTimeline, state: readonly RoomEvent[]): boolean =>
-  plan.isFull || timeline.shown.some(({ event }) => event.pdu.type === MEMBER) || state.some((event) => event.pdu.type === MEMBER);
-
-/** Whether what is to be shown may turn out to change the summary. */
-const mayChangeSummary = (plan: RoomPlan, timeline: RoomTimeline): boolean =>
-  plan.kind === 'join' && (plan.isFull || timeline.limited || !timeline.isWhole || changesSummary(plan, timeline, []));
+/** A room without these is called after its members. */
+const NAMING = ['m.room.name', 'm.room.canonical_alias'];
 
 /** One reading of the streams, under every presentation. */
 export const createEngine = async (tools: EngineTools): Promise<Engine> => {
@@ -72,8 +66,16 @@ export const createEngine = async (tools: EngineTools): Promise<Engine> => {
   const plan = createPlanner({ ...tools, readRoots });
   const timelines = createTimelines(tools);
   const summaries = createSummaries(tools);
-  const memberTypeNum = (await strings.intern([MEMBER])).get(MEMBER) as number;
-  const states = createRoomStates({ graph, audience, readRoots, replacedState, knownMembers: createKnownMembers(), memberTypeNum });
+  const typeNums = await strings.intern([MEMBER, ...NAMING]);
+  const states = createRoomStates({
+    graph,
+    audience,
+    readRoots,
+    replacedState,
+    knownMembers: createKnownMembers(),
+    memberTypeNum: typeNums.get(MEMBER) as number,
+    summaryTypeNums: new Set(typeNums.values()),
+  });
 
   const rootsOf = async (plans: readonly RoomPlan[], upTo: number): Promise<Map<number, string>> => {
     const present = plans.filter((each) => each.left === undefined).map((each) => each.room);
@@ -102,19 +104,17 @@ export const createEngine = async (tools: EngineTools): Promise<Engine> => {
         const mayCut = each.isFull && !request.stateAfter && !each.onlyLeaving;
         return mayCut ? withoutConflicts(graph.states, each, timeline, roots.get(each.room.num) ?? '') : timeline;
       };
-      const timelined: { plan: RoomPlan; timeline: RoomTimeline }[] = [];
-      for (const each of planned.rooms) timelined.push({ plan: each, timeline: await timelineOf(each) });
-      const summarised = timelined.filter((each) => mayChangeSummary(each.plan, each.timeline)).map((each) => each.plan.room);
-      const summaryOf = summarised.length === 0 ? NO_SUMMARIES : await named(await summaries.of(summarised, roots, reader.userNum));
-      const wishes = timelined.map(({ plan: each, timeline }): StateWish => {
-        const heroes = each.isFull ? (summaryOf.get(each.room.num)?.heroes ?? []) : [];
-        return { plan: each, timeline, root: roots.get(each.room.num) ?? '', heroes };
-      });
-      const state = await states.read(wishes, request, planned.upTo);
+      const wishes: StateWish[] = [];
+      for (const each of planned.rooms) wishes.push({ plan: each, timeline: await timelineOf(each), root: roots.get(each.room.num) ?? '' });
+      const changes = await states.changes(wishes, request);
+      const summarised = planned.rooms.filter(({ kind, room }) => kind === 'join' && changes.get(room.num)?.changesSummary === true);
+      const summarisedRooms = summarised.map(({ room }) => room);
+      const summaryOf = summarised.length === 0 ? NO_SUMMARIES : await named(await summaries.of(summarisedRooms, roots, reader.userNum));
+      const heroesOf = (roomNum: number): readonly string[] => summaryOf.get(roomNum)?.heroes ?? [];
+      const state = await states.load(wishes, changes, heroesOf, request, planned.upTo);
       const rooms = wishes.map(({ plan: each, timeline }): RoomView => {
-        const own = state.get(each.room.num) ?? [];
-        const summary = changesSummary(each, timeline, own) ? summaryOf.get(each.room.num) : undefined;
-        return { plan: each, timeline, state: own, summary };
+        const { num } = each.room;
+        return { plan: each, timeline, state: state.get(num) ?? [], summary: summaryOf.get(num) };
       });
       const { upTo, joined, moves, invited, knocked } = planned;
       return { upTo, joined, moves, invited, knocked, rooms };

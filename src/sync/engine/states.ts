@@ -15,13 +15,26 @@ export interface StateWish {
   readonly timeline: RoomTimeline;
   /** The state after the timeline. */
   readonly root: NodeId;
-  /** Users whose member events a client that loads members lazily wants beside those who speak. */
-  readonly heroes: readonly string[];
+}
+
+/** What of a room's state is to be told, before it is known what of that the client wants. */
+export interface StateChanges {
+  readonly lines: ReadonlyMap<string, Line>;
+  /** Whether who is in the room, or how it is called, is not what the client has been told. */
+  readonly changesSummary: boolean;
 }
 
 export interface RoomStates {
-  /** The state events to send with the timelines, by room number. */
-  read(wishes: readonly StateWish[], request: EngineRequest, upTo: Plan['upTo']): Promise<ReadonlyMap<number, readonly RoomEvent[]>>;
+  /** What has changed, or all of it where the client knows nothing, by room number. */
+  changes(wishes: readonly StateWish[], request: EngineRequest): Promise<ReadonlyMap<number, StateChanges>>;
+  /** The state events to send with the timelines, by room number. `heroesOf` names those whom a room is called after. */
+  load(
+    wishes: readonly StateWish[],
+    changes: ReadonlyMap<number, StateChanges>,
+    heroesOf: (roomNum: number) => readonly string[],
+    request: EngineRequest,
+    upTo: Plan['upTo'],
+  ): Promise<ReadonlyMap<number, readonly RoomEvent[]>>;
 }
 
 /** A state event that may have to be sent. */
@@ -32,6 +45,15 @@ interface Line {
 }
 
 type Lines = Map<string, Line>;
+type Change = Omit<Line, 'eventNum'> & { readonly eventNum: number | undefined };
+
+/** By name; what holds nothing any more cannot be told. */
+const linesOf = (changes: readonly Change[]): Lines =>
+  new Map(
+    changes.flatMap(({ typeNum, stateKeyNum, eventNum }) =>
+      eventNum === undefined ? [] : [[nameOf(typeNum, stateKeyNum), { typeNum, stateKeyNum, eventNum }] as const],
+    ),
+  );
 
 const nameOf = (typeNum: number, stateKeyNum: number): string => `${String(typeNum)}.${String(stateKeyNum)}`;
 
@@ -43,26 +65,24 @@ export interface StateTools {
   readonly knownMembers: KnownMembers;
   /** The number of `m.room.member` among the strings. */
   readonly memberTypeNum: number;
+  /** The numbers of the types that a room's summary depends on. */
+  readonly summaryTypeNums: ReadonlySet<number>;
 }
 
 export const createRoomStates = (tools: StateTools): RoomStates => {
-  const { graph, audience, readRoots, replacedState, knownMembers, memberTypeNum } = tools;
+  const { graph, audience, readRoots, replacedState, knownMembers, memberTypeNum, summaryTypeNums } = tools;
   const { states, events } = graph;
 
-  const everything = async (roomNum: number, root: NodeId): Promise<Lines> => {
-    const lines: Lines = new Map();
-    for (const entry of await states.entries(roomNum, root)) lines.set(nameOf(entry.typeNum, entry.stateKeyNum), entry);
-    return lines;
-  };
+  const everything = async (roomNum: number, root: NodeId): Promise<Line[]> => states.entries(roomNum, root);
 
-  /** The keys that hold something else after than before. */
-  const changed = async (roomNum: number, before: NodeId, after: NodeId): Promise<Line[]> => {
+  /** The keys that hold something else after than before; those that hold nothing any more have no event. */
+  const changed = async (roomNum: number, before: NodeId, after: NodeId): Promise<Change[]> => {
     if (before === after) return [];
     const differences = await states.diff(roomNum, before, after);
-    return differences.flatMap(({ key, after: eventNum }) =>
-      eventNum === undefined ? [] : [{ typeNum: key.type, stateKeyNum: key.stateKey, eventNum }],
-    );
+    return differences.map(({ key, after: eventNum }) => ({ typeNum: key.type, stateKeyNum: key.stateKey, eventNum }));
   };
+
+  const touchesSummary = (changes: readonly Change[]): boolean => changes.some(({ typeNum }) => summaryTypeNums.has(typeNum));
 
   const isUnchanged = (plan: RoomPlan): boolean =>
     !plan.isFull &&
@@ -74,13 +94,13 @@ export const createRoomStates = (tools: StateTools): RoomStates => {
    * The state to know before reading the timeline: what it was at the timeline's first event (or what of that changed since the reader last
    * asked), and what the end has that the timeline does not tell.
    */
-  const linesBefore = async ({ plan, timeline, root }: StateWish, rootSince: NodeId): Promise<Lines> => {
+  const changesBefore = async ({ plan, timeline, root }: StateWish, rootSince: NodeId): Promise<StateChanges> => {
     const { num } = plan.room;
     const first = timeline.shown[0]?.event;
     const atFirst = first?.stateRoot ?? root;
-    const lines = plan.isFull
-      ? await everything(num, atFirst)
-      : new Map((await changed(num, rootSince, atFirst)).map((line) => [nameOf(line.typeNum, line.stateKeyNum), line]));
+    const upToFirst = await (plan.isFull ? everything(num, atFirst) : changed(num, rootSince, atFirst));
+    const fromFirst = await changed(num, atFirst, root);
+    const lines = linesOf(upToFirst);
     if (first?.stateKeyNum !== undefined) {
       const name = nameOf(first.typeNum, first.stateKeyNum);
       const replaced = (await replacedState.of([first])).get(first.num);
@@ -93,28 +113,25 @@ export const createRoomStates = (tools: StateTools): RoomStates => {
       }
     }
     const told = new Set(timeline.shown.map(({ event }) => event.num));
-    for (const line of await changed(num, atFirst, root)) {
-      if (!told.has(line.eventNum)) lines.set(nameOf(line.typeNum, line.stateKeyNum), line);
-    }
-    return lines;
+    for (const [name, line] of linesOf(fromFirst)) if (!told.has(line.eventNum)) lines.set(name, line);
+    return { lines, changesSummary: plan.isFull || touchesSummary(upToFirst) || touchesSummary(fromFirst) };
   };
 
-  const linesAfter = async ({ plan, root }: StateWish, rootSince: NodeId): Promise<Lines> => {
-    if (plan.isFull) return everything(plan.room.num, root);
-    const lines = await changed(plan.room.num, rootSince, root);
-    return new Map(lines.map((line) => [nameOf(line.typeNum, line.stateKeyNum), line]));
+  const changesAfter = async ({ plan, root }: StateWish, rootSince: NodeId): Promise<StateChanges> => {
+    const changes = await (plan.isFull ? everything(plan.room.num, root) : changed(plan.room.num, rootSince, root));
+    return { lines: linesOf(changes), changesSummary: plan.isFull || touchesSummary(changes) };
   };
 
-  /** Leaves of the members only the reader and those who speak, and adds those of them who are not known yet. */
-  const loadLazily = async (lines: Lines, wish: StateWish, request: EngineRequest): Promise<void> => {
-    const { plan, timeline, root, heroes } = wish;
+  /** Leaves of the members only the reader and those who speak, and adds those of them, and of the heroes, who are not known yet. */
+  const loadLazily = async (lines: Lines, wish: StateWish, heroes: readonly string[], request: EngineRequest): Promise<void> => {
+    const { plan, timeline, root } = wish;
     const { reader, filter, since, stateAfter } = request;
     const speakers = new Map<number, string>();
     for (const { event } of timeline.shown) speakers.set(event.senderNum, event.pdu.sender);
-    for (const [name, line] of lines) {
-      if (line.typeNum !== memberTypeNum || line.stateKeyNum === reader.userNum || speakers.has(line.stateKeyNum)) continue;
-      lines.delete(name);
-    }
+    const heroNums = new Set<number>();
+    for (const hero of heroes) heroNums.add((await states.keyOf(MEMBER, hero))?.stateKey ?? 0);
+    const isWanted = (userNum: number): boolean => userNum === reader.userNum || speakers.has(userNum) || heroNums.has(userNum);
+    for (const [name, line] of lines) if (line.typeNum === memberTypeNum && !isWanted(line.stateKeyNum)) lines.delete(name);
     const at = stateAfter ? root : (timeline.shown[0]?.event.stateRoot ?? root);
     const told = new Set(stateAfter ? [] : timeline.shown.map(({ event }) => event.num));
     for (const userId of new Set([...speakers.values(), ...heroes])) {
@@ -141,13 +158,10 @@ export const createRoomStates = (tools: StateTools): RoomStates => {
     return roots;
   };
 
-  const linesOf = async (wish: StateWish, request: EngineRequest, rootSince: NodeId): Promise<Lines> => {
-    if (wish.plan.onlyLeaving) return new Map();
-    const lines: Lines = isUnchanged(wish.plan)
-      ? new Map()
-      : await (request.stateAfter ? linesAfter(wish, rootSince) : linesBefore(wish, rootSince));
-    if (request.filter.state.lazyLoadMembers) await loadLazily(lines, wish, request);
-    return lines;
+  const changesOf = async (wish: StateWish, stateAfter: boolean, rootSince: NodeId): Promise<StateChanges> => {
+    const { plan } = wish;
+    if (plan.onlyLeaving || isUnchanged(plan)) return { lines: new Map(), changesSummary: false };
+    return stateAfter ? changesAfter(wish, rootSince) : changesBefore(wish, rootSince);
   };
 
   const remember = (
@@ -170,10 +184,23 @@ export const createRoomStates = (tools: StateTools): RoomStates => {
     allows(filter, { type, sender, roomId, content });
 
   return {
-    read: async (wishes, request, upTo) => {
+    changes: async (wishes, { stateAfter }) => {
       const since = await rootsSince(wishes);
+      const changes = new Map<number, StateChanges>();
+      for (const wish of wishes) {
+        const { num } = wish.plan.room;
+        changes.set(num, await changesOf(wish, stateAfter, since.get(num) ?? ''));
+      }
+      return changes;
+    },
+    load: async (wishes, changes, heroesOf, request, upTo) => {
       const lines = new Map<number, Lines>();
-      for (const wish of wishes) lines.set(wish.plan.room.num, await linesOf(wish, request, since.get(wish.plan.room.num) ?? ''));
+      for (const wish of wishes) {
+        const { onlyLeaving, room } = wish.plan;
+        const wanted: Lines = new Map(changes.get(room.num)?.lines);
+        if (request.filter.state.lazyLoadMembers && !onlyLeaving) await loadLazily(wanted, wish, heroesOf(room.num), request);
+        lines.set(room.num, wanted);
+      }
       const loaded = await events.byNums([...lines.values()].flatMap((each) => [...each.values()].map((line) => line.eventNum)));
       const byRoom = new Map<number, RoomEvent[]>();
       for (const { plan } of wishes) {

@@ -70,8 +70,8 @@ const countsMembers = (counts: RoomCounts | undefined, byThread: boolean): [stri
 
 const NO_TIMELINE = (prevBatch: string): string => `{"events":[],"prev_batch":${prevBatch},"limited":false}`;
 
-const isWorthShowing = ({ plan, timeline, state }: RoomView): boolean =>
-  plan.isFull || plan.kind === 'leave' || timeline.limited || timeline.shown.length > 0 || state.length > 0;
+const isWorthShowing = ({ plan, timeline, state, summary }: RoomView): boolean =>
+  plan.isFull || plan.kind === 'leave' || timeline.limited || timeline.shown.length > 0 || state.length > 0 || summary !== undefined;
 
 export const createAnswers = ({ engine, presenter, ports }: AnswerTools): ((request: SyncRequest) => Promise<SyncAnswer>) => {
   const strippedState = async (room: RoomInfo, event: RoomEvent): Promise<readonly StrippedEvent[]> => {
