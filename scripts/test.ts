@@ -13,6 +13,9 @@ const REPORTER = join(import.meta.dirname, 'test-reporter.ts');
 const SKIPS = 'test/skips.txt';
 const GLOBAL_SETUP = 'test/support/global-setup.ts';
 
+/** Long forms play for ten minutes on each engine. */
+const PATIENCE = process.env['MYELIN_LONG'] === '1' ? 3 : 1;
+
 interface Group {
   readonly name: string;
   readonly files: readonly string[];
@@ -36,8 +39,8 @@ const GROUPS: readonly Group[] = [
     // Tests with homeservers in them get a process a file; the SDK's timers outlive its clients, so these do not wait for them.
     name: 'tests of the whole',
     files: globSync(['test/**/*.test.ts', APART]),
-    options: ['--test-timeout=600000', '--test-concurrency=2', '--test-force-exit'],
-    limitMs: 20 * 60_000,
+    options: [`--test-timeout=${String(PATIENCE * 600_000)}`, '--test-concurrency=2', '--test-force-exit'],
+    limitMs: PATIENCE * 20 * 60_000,
   },
 ];
 

@@ -8,13 +8,13 @@ import type { NewEvent, RoomEvent, RoomGraph, RoomInfo } from '#src/rooms/graph/
 /** The key of the server two.example. */
 export const theirKey = signingKeyFromSeed('ed25519:a_2', Buffer.alloc(32, 2));
 
-/** An event that two.example made upon `prev` and that arrives now. */
-export const arrive = async (
+/** An event that two.example made upon `prev` and that arrives now, whatever becomes of it. */
+export const tryArrive = async (
   { graph }: { readonly graph: RoomGraph },
   room: RoomInfo,
   prev: RoomEvent,
   wanted: NewEvent,
-): Promise<RoomEvent> => {
+): Promise<RoomEvent | undefined> => {
   const version = roomVersion(room.version);
   const keys = authTypesFor({ ...wanted, ...(wanted.stateKey !== undefined && { state_key: wanted.stateKey }) }, version);
   const held = await Promise.all(keys.map(([type, key]) => graph.states.get(room.num, prev.stateRoot as string, type, key)));
@@ -29,7 +29,17 @@ export const arrive = async (
     serverName: 'two.example',
     signingKey: theirKey,
   });
-  const received = await graph.receive(room, json);
+  return graph.receive(room, json);
+};
+
+/** An event that two.example made upon `prev` and that arrives now and is accepted. */
+export const arrive = async (
+  world: { readonly graph: RoomGraph },
+  room: RoomInfo,
+  prev: RoomEvent,
+  wanted: NewEvent,
+): Promise<RoomEvent> => {
+  const received = await tryArrive(world, room, prev, wanted);
   assert.ok(received);
   assert.equal(received.facts, 0, received.fault ?? '');
   return received;
