@@ -279,6 +279,7 @@ const assembleReading = async (
   accountData.onIgnored(push.setIgnored);
   const deviceLists = createDeviceLists({ database, strings, graph, log: ground.log('handlers.device') });
   const history = createHistory({
+    database,
     graph,
     clock,
     access,

@@ -19,6 +19,8 @@ interface SyncJson {
 interface World extends RoomsWorld {
   /** What Alice is told of device lists since she asked last; `undefined` for nothing. */
   readonly told: () => Promise<SyncJson['device_lists']>;
+  /** What device lists say to Alice of a room that she stayed in, between two positions. */
+  readonly between: (room: RoomInfo, after: number, upTo: number) => Promise<unknown>;
   /** Whether the key of two.example can be had. */
   hasKey: boolean;
 }
@@ -39,7 +41,12 @@ const withWorld = (name: string, body: (world: World) => Promise<void>): void =>
       since = answer.next_batch;
       return answer.device_lists;
     };
-    await body(Object.assign(key, { ...rooms, told }));
+    const between = async (room: RoomInfo, after: number, upTo: number): Promise<unknown> => {
+      const userNum = (await createStrings(database).numOf(ALICE)) ?? 0;
+      const stayedIn = { roomNums: [room.num], after, upTo };
+      return deviceLists?.changes({ userNum }, { after: 0, upTo: 0 }, { newlyJoined: [], newlyLeft: [], stayedIn });
+    };
+    await body(Object.assign(key, { ...rooms, told, between }));
     rooms.close();
     await deviceLists?.close();
   });
@@ -75,4 +82,20 @@ withWorld('devices of who is in again by a fork are told of', async (world) => {
   assert.deepEqual(await world.told(), { changed: [], left: [BOB] });
   await arrive(world, room, fork, state(ERIN, 'm.room.power_levels', '', { users: { [ALICE]: 100, [ERIN]: 90 } }));
   assert.deepEqual(await world.told(), { changed: [BOB], left: [] });
+});
+
+withWorld('who is out while somebody reads, and then in again, is told of', async (world) => {
+  const room = await world.makeRoom(ALICE);
+  const position = async (): Promise<number> => (await lastOf(world, room)).position ?? 0;
+  const before = await position();
+  await world.append(room, member(BOB, BOB, 'join'));
+  const joined = await position();
+  await world.append(room, member(BOB, BOB, 'leave'));
+  // The reading goes up to where Bob is in, but finds him gone.
+  assert.deepEqual(await world.between(room, before, joined), { changed: [], left: [] });
+  await world.append(room, member(BOB, BOB, 'join'));
+  assert.deepEqual(await world.between(room, joined, await position()), { changed: [BOB], left: [] });
+  const inAgain = await position();
+  await world.append(room, state(BOB, 'm.room.member', BOB, { membership: 'join', displayname: 'Bob' }));
+  assert.deepEqual(await world.between(room, inAgain, await position()), { changed: [], left: [] }, 'a new name changes no devices');
 });

@@ -2,8 +2,8 @@ import { DEVICE_LISTS_STREAM as STREAM, readChangedLists, readSignedUsers, readS
 import type { Database } from '#src/platform/database/types.ts';
 import type { Strings } from '#src/platform/database/strings.ts';
 import type { Logger } from '#src/platform/logging/index.ts';
-import type { RoomGraph } from '#src/rooms/graph/index.ts';
-import { membersOf, sharersAmong } from '#src/device-lists/views.ts';
+import { EVENTS_STREAM, type RoomGraph } from '#src/rooms/graph/index.ts';
+import { membersOf, membersOfSeveralEvents, sharersAmong } from '#src/device-lists/views.ts';
 
 /** A stretch of the stream, from its beginning where the reader does not say what is known already. */
 export interface Span {
@@ -66,9 +66,13 @@ export const createDeviceLists = ({
     }
   };
 
-  /** Whose membership differs at the two ends of the stretch, apart by whether they were in the room before it; members whose event alone differs are among them. */
-  const movedIn = async ({ roomNums, after, upTo }: Moves['stayedIn']): Promise<{ wereIn: number[]; wereOut: number[] }> => {
-    const moved = { wereIn: [] as number[], wereOut: [] as number[] };
+  /**
+   * Who came into rooms and who went, as their states at the two ends of the stretch differ. `wavered` are at both ends the same, but were not in between:
+   * what was read then may have found them where they are no more.
+   */
+  const movedIn = async ({ roomNums, after, upTo }: Moves['stayedIn']): Promise<Record<'came' | 'went' | 'wavered', number[]>> => {
+    const moved = { came: [] as number[], went: [] as number[] };
+    const suspects = new Map<number, number[]>();
     const [before, now] = await Promise.all([graph.timeline.rootsAt(roomNums, after), graph.timeline.rootsAt(roomNums, upTo)]);
     for (const [roomNum, root] of now) {
       // Where nobody came or went by an event, state that was resolved anew may still have brought them in or out.
@@ -78,10 +82,15 @@ export const createDeviceLists = ({
         const [held, holds] = [each.before, each.after].map((num) => (num === undefined ? undefined : events.get(num)));
         const event = holds ?? held;
         if (event?.pdu.type !== 'm.room.member' || event.stateKeyNum === undefined) continue;
-        (held?.pdu.content.membership === 'join' ? moved.wereIn : moved.wereOut).push(event.stateKeyNum);
+        const [wasIn, isIn] = [held, holds].map((one) => one?.pdu.content.membership === 'join');
+        if (wasIn === isIn) suspects.set(roomNum, [...(suspects.get(roomNum) ?? []), event.stateKeyNum]);
+        else (isIn === true ? moved.came : moved.went).push(event.stateKeyNum);
       }
     }
-    return moved;
+    const wavered = [...suspects].map(([roomNum, userNums]) =>
+      database.read('members of several events', (reader) => membersOfSeveralEvents(reader, { roomNum, userNums, after, upTo })),
+    );
+    return { ...moved, wavered: (await Promise.all(wavered)).flat() };
   };
 
   const membershipAt = async (roomNum: number, position: number, userId: string): Promise<unknown> => {
@@ -114,20 +123,26 @@ export const createDeviceLists = ({
       });
     },
     changes: async ({ userNum }, { after = 0, upTo }, { newlyJoined, newlyLeft, stayedIn }) => {
-      // In rooms that the reader has left, or left and come back to, others may have gone as well.
+      // In rooms that the reader has left, or left and come back to, others may have gone as well. Nobody looks later for who goes from the former.
       const again = await roomsKnownTo(userNum, newlyJoined, stayedIn.after);
-      const { wereIn, wereOut } = await movedIn({ ...stayedIn, roomNums: [...new Set([...stayedIn.roomNums, ...newlyLeft, ...again])] });
+      const stayed = await movedIn({ ...stayedIn, roomNums: [...new Set([...stayedIn.roomNums, ...again])] });
+      const parted = await movedIn({
+        ...stayedIn,
+        roomNums: newlyLeft,
+        upTo: Math.max(stayedIn.upTo, database.positions.current(EVENTS_STREAM).min),
+      });
       const { changed, left } = await database.read('device list changes', async (reader) => {
-        const moved = [...wereOut, ...(after < upTo ? await readChangedLists(reader, after, upTo) : [])];
+        const wavered = [...stayed.wavered, ...parted.wavered];
+        const moved = [...stayed.came, ...parted.came, ...wavered, ...(after < upTo ? await readChangedLists(reader, after, upTo) : [])];
         const shared = new Set(moved.length === 0 ? [] : await sharersAmong(reader, userNum, moved));
         const met = newlyJoined.length === 0 ? [] : await membersOf(reader, newlyJoined);
         const signed = after < upTo ? await readSignedUsers(reader, userNum, after, upTo) : [];
-        const once = [...wereIn, ...(newlyLeft.length === 0 ? [] : await membersOf(reader, newlyLeft))];
+        const once = [...stayed.went, ...parted.went, ...wavered, ...(newlyLeft.length === 0 ? [] : await membersOf(reader, newlyLeft))];
         const still = new Set(once.length === 0 ? [] : await sharersAmong(reader, userNum, once));
-        return {
-          changed: new Set([...moved.filter((num) => num === userNum || shared.has(num)), ...met, ...signed]),
-          left: [...new Set(once)].filter((num) => num !== userNum && !still.has(num)),
-        };
+        const gone = new Set(once.filter((num) => num !== userNum && !still.has(num)));
+        // Who is signed is told wherever the signed one is, but for those who are not to be followed any more.
+        const known = [...moved.filter((num) => num === userNum || shared.has(num)), ...met, ...signed.filter((num) => !gone.has(num))];
+        return { changed: new Set(known), left: gone };
       });
       return { changed: await idsOf(changed), left: await idsOf(left) };
     },

@@ -1,7 +1,7 @@
 import { sql } from '#src/platform/database/sql.ts';
 import type { Reader } from '#src/platform/database/types.ts';
 
-// Who shares rooms with whom: reads of the tables memberships (rooms/graph).
+// Who shares rooms with whom: reads of the tables memberships, events and strings (rooms/graph, platform).
 
 interface Row {
   readonly user_num: number;
@@ -23,4 +23,17 @@ export const membersOf = async (reader: Reader, roomNums: readonly number[]): Pr
   numsOf(
     await reader.all<Row>(sql`
       SELECT DISTINCT user_num FROM memberships WHERE room_num ${sql.in(roomNums)} AND membership = 'join'`),
+  );
+
+/** Those of some users who have more than one member event in a room with positions in (after, upTo]. */
+export const membersOfSeveralEvents = async (
+  reader: Reader,
+  { roomNum, userNums, after, upTo }: { roomNum: number; userNums: readonly number[]; after: number; upTo: number },
+): Promise<number[]> =>
+  numsOf(
+    await reader.all<Row>(sql`
+      SELECT state_key_num AS user_num FROM events
+      WHERE room_num = ${roomNum} AND stream_position > ${after} AND stream_position <= ${upTo} AND state_key_num ${sql.in(userNums)}
+        AND type_num = (SELECT num FROM strings WHERE text = ${'m.room.member'})
+      GROUP BY state_key_num HAVING COUNT(*) > 1`),
   );

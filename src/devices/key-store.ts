@@ -61,6 +61,21 @@ export const insertOneTimeKeys = async (
   for (const [index, key] of keys.entries()) tx.insert(oneTimeKeys, { ...device, ...key, upload_order: first + index });
 };
 
+const claimedKeys = {
+  name: 'claimed_keys',
+  columns: { user_num: 'bigint', device_id: 'text', algorithm: 'text', key_id: 'text', json: 'text' },
+  key: ['user_num', 'device_id', 'algorithm', 'key_id'],
+} as const;
+
+/** One-time keys of a device that were handed out since the upload before its last. */
+export const readClaimedKeys = (reader: Reader, userNum: number, deviceId: string): Promise<KeyRow[]> =>
+  reader.all<KeyRow>(sql`SELECT algorithm, key_id, json FROM claimed_keys WHERE user_num = ${userNum} AND device_id = ${deviceId}`);
+
+/** Forgets that these were handed out. */
+export const forgetClaimedKeys = async (tx: Transaction, userNum: number, deviceId: string, keyIds: readonly string[]): Promise<void> => {
+  await tx.run(sql`DELETE FROM claimed_keys WHERE user_num = ${userNum} AND device_id = ${deviceId} AND key_id ${sql.in(keyIds)}`);
+};
+
 /** How many one-time keys of each algorithm a device has. */
 export const countOneTimeKeys = async (reader: Reader, userNum: number, deviceId: string): Promise<Record<string, number>> => {
   const rows = await reader.all<{ algorithm: string; count: number }>(sql`
@@ -94,6 +109,7 @@ export const takeOneTimeKeys = async (tx: Transaction, { userNums, algorithm, wa
   if (taken.length > 0) {
     await tx.nextPositions(ONE_TIME_KEYS_STREAM);
     await tx.run(sql`DELETE FROM one_time_keys WHERE upload_order ${sql.in(taken.map((row) => row.upload_order))}`);
+    for (const { upload_order: _, ...key } of taken) tx.put(claimedKeys, key);
   }
   return taken;
 };

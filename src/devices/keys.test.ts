@@ -192,3 +192,31 @@ onBothDatabases('a changed list can be followed without a gap, or the gap is see
   const old = await changesAfter(start);
   assert.deepEqual([old.isComplete, old.changes.length], [false, 100], 'no more are kept, and that is told');
 });
+
+onBothDatabases('a key that was claimed does not come back when its upload is repeated', async (database, strings) => {
+  const world = create(database, strings);
+  const [alice, bob] = [await loginAs(world, 'alice'), await loginAs(world, 'bob')];
+  const claim = async (): Promise<unknown> => {
+    const { body } = await bob('claim', { one_time_keys: { '@alice:test': { PHONE: 'signed_curve25519' } } });
+    return Object.keys((body['one_time_keys'] as Record<string, Record<string, object>>)['@alice:test']?.['PHONE'] ?? {})[0];
+  };
+  const upload = async (...names: string[]): Promise<unknown> => {
+    const keys = Object.fromEntries(names.map((name) => [`signed_curve25519:${name}`, signed(name)]));
+    return (await alice('upload', { one_time_keys: keys })).body['one_time_key_counts'];
+  };
+  assert.deepEqual(await upload('A', 'B'), { signed_curve25519: 2 });
+  assert.equal(await claim(), 'signed_curve25519:A');
+  assert.deepEqual(await upload('A', 'B'), { signed_curve25519: 1 }, 'the answer was lost');
+  assert.deepEqual(await upload('A', 'B', 'C'), { signed_curve25519: 2 }, 'and again, with one more');
+  assert.deepEqual([await claim(), await claim(), await claim()], ['signed_curve25519:B', 'signed_curve25519:C', undefined]);
+  const other = { 'signed_curve25519:A': signed('of another client under the same name') };
+  assert.deepEqual((await alice('upload', { one_time_keys: other })).body['one_time_key_counts'], { signed_curve25519: 1 });
+  const kept = await database.read('test', (reader) =>
+    reader.all<{ key_id: string }>(sql`SELECT key_id FROM claimed_keys ORDER BY key_id`),
+  );
+  assert.deepEqual(
+    kept.map((row) => row.key_id),
+    ['A'],
+    'no more is remembered than what can be repeated',
+  );
+});

@@ -7,9 +7,11 @@ import { createClaimKeys, type ClaimKeys } from '#src/devices/key-claim.ts';
 import type { KeyMemory } from '#src/devices/key-memory.ts';
 import {
   countOneTimeKeys,
+  forgetClaimedKeys,
   insertOneTimeKeys,
   putDeviceKeys,
   putFallbackKey,
+  readClaimedKeys,
   readDeviceKeys,
   readOneTimeKeys,
 } from '#src/devices/key-store.ts';
@@ -38,11 +40,14 @@ const replaceDeviceKeys = async (tx: Transaction, userNum: number, deviceId: str
   return true;
 };
 
+/** Adds keys that are new. One that was handed out since it was uploaded is not: the client has only not seen the answer. */
 const addOneTimeKeys = async (tx: Transaction, userNum: number, deviceId: string, keys: readonly KeyRow[]): Promise<void> => {
   const nameOf = (key: KeyRow): string => `${key.algorithm}:${key.key_id}`;
   const ids = keys.map((key) => key.key_id);
   const known = new Map((await readOneTimeKeys(tx, userNum, deviceId, ids)).map((key) => [nameOf(key), key.json]));
-  const added = keys.filter((key) => !known.has(nameOf(key)));
+  const claimed = await readClaimedKeys(tx, userNum, deviceId);
+  const isClaimed = (key: KeyRow): boolean => claimed.some((each) => nameOf(each) === nameOf(key) && isSameKey(each.json, key.json));
+  const added = keys.filter((key) => !known.has(nameOf(key)) && !isClaimed(key));
   const changed = keys.find((key) => !isSameKey(known.get(nameOf(key)) ?? key.json, key.json));
   if (changed !== undefined) throw unknown(`One time key ${nameOf(changed)} already exists, and is another`);
   const counts = await countOneTimeKeys(tx, userNum, deviceId);
@@ -51,6 +56,9 @@ const addOneTimeKeys = async (tx: Transaction, userNum: number, deviceId: string
     throw new MatrixError(400, 'M_TOO_LARGE', `A device cannot have more than ${String(MAX_ONE_TIME_KEYS)} one-time keys of an algorithm`);
   }
   await insertOneTimeKeys(tx, { user_num: userNum, device_id: deviceId }, added);
+  // Whoever uploads others has had the answer to the upload before.
+  const old = claimed.map((each) => each.key_id).filter((keyId) => !ids.includes(keyId));
+  if (old.length > 0) await forgetClaimedKeys(tx, userNum, deviceId, old);
 };
 
 /** The keys of devices (client-server API, "Key management API"). */

@@ -25,6 +25,7 @@ export const deleteDevices = async (tx: Transaction, userNum: number, deviceIds:
     DELETE FROM key_signatures WHERE target_num = ${userNum} AND signer_num = ${userNum}
       AND key_id ${sql.in(deviceIds.map((deviceId) => `ed25519:${deviceId}`))}`);
   await tx.run(sql`DELETE FROM one_time_keys WHERE user_num = ${userNum} AND device_id ${ids}`);
+  await tx.run(sql`DELETE FROM claimed_keys WHERE user_num = ${userNum} AND device_id ${ids}`);
   await tx.run(sql`DELETE FROM fallback_keys WHERE user_num = ${userNum} AND device_id ${ids}`);
   return tx.run(sql`DELETE FROM devices WHERE user_num = ${userNum} AND device_id ${ids}`);
 };

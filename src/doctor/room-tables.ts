@@ -118,6 +118,10 @@ export const ROOM_TABLES: Readonly<Record<string, RoomTable>> = {
       SELECT DISTINCT room_num FROM event_transactions WHERE room_num > ${after} AND room_num NOT IN (SELECT room_num FROM rooms) ORDER BY room_num`,
     (num) => sql`DELETE FROM event_transactions WHERE room_num = ${num}`,
   ),
+  threads: indexed(
+    (after) => sql`SELECT MIN(room_num) AS room_num FROM threads WHERE room_num > ${after}`,
+    (num) => sql`DELETE FROM threads WHERE room_num = ${num}`,
+  ),
   event_relations: scanned(
     (after) => sql`
       SELECT DISTINCT room_num FROM event_relations WHERE room_num > ${after} AND room_num NOT IN (SELECT room_num FROM rooms) ORDER BY room_num`,

@@ -130,6 +130,23 @@ const allowsRelation = ({ relTypes, notRelTypes }: RoomEventFilter, content: Rea
   return !notRelTypes.has(relType) && (relTypes === undefined || relTypes.has(relType));
 };
 
+/** What has to relate to an event for it to be wanted. */
+export interface RelatedBy {
+  readonly types: readonly string[] | undefined;
+  readonly senders: readonly string[] | undefined;
+}
+
+/** Undefined where it does not matter what relates to an event. */
+export const relatedByOf = ({ relatedByRelTypes: types, relatedBySenders: senders }: RoomEventFilter): RelatedBy | undefined =>
+  types === undefined && senders === undefined ? undefined : { types: types && [...types], senders: senders && [...senders] };
+
+/** A filter of one room's events, ready to be asked. */
+export interface EventFilter {
+  readonly lazyLoadMembers: boolean;
+  readonly relatedBy: RelatedBy | undefined;
+  allows(event: Filterable): boolean;
+}
+
 const syncFilterChecker = compile(SyncFilterJson);
 const roomEventFilterChecker = compile(RoomEventFilterJson);
 
@@ -176,9 +193,7 @@ export const parseRoomEventFilter = (text: string): RoomEventFilter =>
   roomEventFilter(checked(roomEventFilterChecker, parseJson(text)) as RoomEventFilterJson);
 
 /** The same, as those below who may not know filters take it: what it lets through, and whether members are loaded lazily. */
-export const parseEventFilter = async (
-  text: string,
-): Promise<{ readonly lazyLoadMembers: boolean; allows(event: Filterable): boolean }> => {
+export const parseEventFilter = async (text: string): Promise<EventFilter> => {
   const filter = parseRoomEventFilter(text);
-  return { lazyLoadMembers: filter.lazyLoadMembers, allows: (event) => allows(filter, event) };
+  return { lazyLoadMembers: filter.lazyLoadMembers, relatedBy: relatedByOf(filter), allows: (event) => allows(filter, event) };
 };

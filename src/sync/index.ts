@@ -6,7 +6,7 @@ import type { Database } from '#src/platform/database/types.ts';
 import type { Route } from '#src/platform/http/route.ts';
 import { createNotifier } from '#src/platform/streams/wait.ts';
 import type { RoomGraph } from '#src/rooms/graph/index.ts';
-import type { IgnoredUsers, Presenter, ReadAccess, ReadHistory, ReplacedState, Visibility } from '#src/rooms/history/index.ts';
+import type { IgnoredUsers, Presenter, ReadAccess, ReadHistory, ReplacedState, Visibility, SiftRelated } from '#src/rooms/history/index.ts';
 import type { Config } from '#src/platform/config/index.ts';
 import { createAudience } from '#src/sync/engine/audience.ts';
 import { createEngine } from '#src/sync/engine/index.ts';
@@ -57,6 +57,7 @@ export interface SyncTools {
     readonly replacedState: ReplacedState;
     readonly access: ReadAccess;
     readonly reading: ReadHistory;
+    readonly siftRelated: SiftRelated;
   };
   readonly access: Pick<AccountAccess, 'guest' | 'user'>;
   readonly filters: Pick<Filters, 'get' | 'parse'>;
@@ -78,6 +79,7 @@ export const createSync = async (tools: SyncTools): Promise<Sync> => {
     graph,
     audience,
     visibility: history.visibility,
+    siftRelated: history.siftRelated,
     replacedState: history.replacedState,
     ignoredUsers,
     excludedRooms: new Set(config.exclude_rooms_from_sync),

@@ -7,6 +7,8 @@ import { parse } from 'yaml';
 /** Where the specification's own files stand, beside a checkout that has them. */
 const CLIENT_SERVER = join(import.meta.dirname, '../../../shared/spec/data/api/client-server');
 const STANDARD_ERROR = 'definitions/errors/error.yaml';
+/** What a 401 says that asks for confirming; not named for each endpoint whose text says that it uses that. */
+const AUTH_RESPONSE = 'definitions/auth_response.yaml';
 
 export const SPECIFICATION_MISSING = "the specification's files are not here";
 export const hasSpecification = existsSync(CLIENT_SERVER);
@@ -107,12 +109,13 @@ const createSpecification = () => {
     return made;
   };
 
-  const validatorFor = (operation: Operation | undefined, status: number): ValidateFunction | undefined => {
+  const validatorFor = (operation: Operation | undefined, status: number, body: unknown): ValidateFunction | undefined => {
     const described = operation?.responses[String(status)];
     if (operation && described?.['content']) {
       return validatorAt(operation.file, operation.pointer + pointerTo(String(status), 'content', 'application/json', 'schema'));
     }
-    return status >= 400 ? validatorAt(join(CLIENT_SERVER, STANDARD_ERROR), '') : undefined;
+    const isInteractive = status === 401 && typeof body === 'object' && body !== null && 'flows' in body;
+    return status >= 400 ? validatorAt(join(CLIENT_SERVER, isInteractive ? AUTH_RESPONSE : STANDARD_ERROR), '') : undefined;
   };
 
   return {
@@ -121,7 +124,7 @@ const createSpecification = () => {
     problems: (method: string, path: string, status: number, body: unknown): string[] => {
       const operation = operations.find((each) => each.method === method && each.pattern.test(path));
       if (!operation) return [];
-      const validate = validatorFor(operation, status);
+      const validate = validatorFor(operation, status, body);
       if (!validate) {
         return operation.responses[String(status)] ? [] : [`${operation.template} does not know the status ${String(status)}`];
       }

@@ -68,6 +68,7 @@ export const openRoomsWorld = async (
   const access = { guest: nobody, user: nobody };
   const ignoredUsers = async (): Promise<ReadonlySet<number>> => new Set();
   const history = createHistory({
+    database,
     graph,
     clock,
     access,

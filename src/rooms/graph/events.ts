@@ -20,8 +20,11 @@ export const DUMMY_EVENT = 'org.matrix.dummy_event';
 /** Types that clients are never shown, and that nobody has to read: also what a server claimed of aliases before they had rights, which nobody can redact. */
 export const NEVER_SHOWN: ReadonlySet<string> = new Set([DUMMY_EVENT, 'm.room.aliases']);
 
+/** The facts of which each alone keeps an event from counting. */
+export const NOT_ACCEPTED = REJECTED | SOFT_FAILED | HELD;
+
 /** Whether an event counts: it is shown to those who may see it, and others may follow it. */
-export const isAccepted = ({ facts }: { readonly facts: number }): boolean => (facts & (REJECTED | SOFT_FAILED | HELD)) === 0;
+export const isAccepted = ({ facts }: { readonly facts: number }): boolean => (facts & NOT_ACCEPTED) === 0;
 
 export const isRejected = ({ facts }: { readonly facts: number }): boolean => (facts & REJECTED) !== 0;
 

@@ -42,6 +42,7 @@ export {
   isRejected,
   LET_IN,
   NEVER_SHOWN,
+  NOT_ACCEPTED,
   REDUCED,
   REJECTED,
   type RoomEvent,

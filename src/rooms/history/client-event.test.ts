@@ -5,7 +5,7 @@ import type { RoomEvent, RoomInfo } from '#src/rooms/graph/index.ts';
 import { createEventWriter, type ForReader, NOTHING_AROUND } from '#src/rooms/history/client-event.ts';
 
 const ROOM: RoomInfo = { num: 1, roomId: '!room:x', version: '11' };
-const READER: ForReader = { ageMs: 5, transactionId: undefined, membership: undefined };
+const READER: ForReader = { ageMs: 5, transactionId: undefined, membership: undefined, relations: undefined };
 
 const eventOf = (num: number, pdu: Partial<Pdu>, more: Partial<RoomEvent> = {}): RoomEvent => ({
   num,
@@ -51,7 +51,7 @@ test('clients get what concerns them, with what the reader alone is told', () =>
     event_id: '$event1',
   };
   assert.deepEqual(write(event), { ...common, room_id: '!room:x', unsigned: { age: 5 } });
-  const mine = { ageMs: 7, transactionId: 'txn"1', membership: 'join' };
+  const mine = { ageMs: 7, transactionId: 'txn"1', membership: 'join', relations: undefined };
   assert.deepEqual(write(event, NOTHING_AROUND, mine, false), {
     ...common,
     unsigned: { age: 7, membership: 'join', transaction_id: 'txn"1' },

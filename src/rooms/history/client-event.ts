@@ -36,6 +36,8 @@ export interface ForReader {
   readonly transactionId: string | undefined;
   /** What the reader was in the room when the event was sent; undefined where that is not known. */
   readonly membership: string | undefined;
+  /** `m.relations` as JSON text. */
+  readonly relations: string | undefined;
 }
 
 /** What is the same for everybody, serialised once. A redaction makes new event objects, so nothing here goes stale. */
@@ -90,6 +92,7 @@ export const createEventWriter = (): EventWriter => {
       let own = `"age":${String(reader.ageMs)}`;
       if (reader.membership !== undefined) own += `,"membership":${JSON.stringify(reader.membership)}`;
       if (reader.transactionId !== undefined) own += `,"transaction_id":${JSON.stringify(reader.transactionId)}`;
+      if (reader.relations !== undefined) own += `,"m.relations":${reader.relations}`;
       const roomId = withRoomId ? `,"room_id":${JSON.stringify(room.roomId)}` : '';
       return `{${members}${roomId},"unsigned":{${own}${unsigned}}}`;
     },

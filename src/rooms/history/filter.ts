@@ -1,9 +1,16 @@
 import type { JsonObject } from '#src/protocol/json.ts';
 import type { RoomEvent, RoomInfo } from '#src/rooms/graph/index.ts';
 
+/** What has to relate to an event for it to be wanted: some relation type, some sender. What is undefined does not restrict. */
+export interface RelatedBy {
+  readonly types: readonly string[] | undefined;
+  readonly senders: readonly string[] | undefined;
+}
+
 /** Which events of a room a client wants to see (client-server API, `RoomEventFilter`). */
 export interface EventFilter {
   readonly lazyLoadMembers: boolean;
+  readonly relatedBy: RelatedBy | undefined;
   allows(event: { readonly type: string; readonly sender: string; readonly roomId: string; readonly content: JsonObject }): boolean;
 }
 

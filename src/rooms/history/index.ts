@@ -1,11 +1,15 @@
 import type { AccountAccess, ErasedUsers } from '#src/accounts/index.ts';
 import type { Clock } from '#src/platform/clock.ts';
+import type { Database } from '#src/platform/database/types.ts';
 import type { Route } from '#src/platform/http/route.ts';
 import type { RoomGraph } from '#src/rooms/graph/index.ts';
 import { createReadAccess, type ReadAccess } from '#src/rooms/history/access.ts';
+import { createBundles } from '#src/rooms/history/bundles.ts';
 import type { ParseFilter } from '#src/rooms/history/filter.ts';
 import { createPagination, type Pagination } from '#src/rooms/history/pagination.ts';
+import { createPointOf } from '#src/rooms/history/points.ts';
 import { createPresenter, type Presenter, type TransactionIdOf } from '#src/rooms/history/presenter.ts';
+import { createRelations, type SiftRelated } from '#src/rooms/history/relations.ts';
 import { createReplacedState, type ReplacedState } from '#src/rooms/history/replaced-state.ts';
 import { historyRoutes } from '#src/rooms/history/routes.ts';
 import { createStateReader, type StateReader } from '#src/rooms/history/state-reader.ts';
@@ -16,6 +20,7 @@ export type { EventFormat } from '#src/rooms/history/client-event.ts';
 export type { ReadAccess, Reading } from '#src/rooms/history/access.ts';
 export type { EventFilter, ParseFilter } from '#src/rooms/history/filter.ts';
 export type { Presenter, RoomReader, Shown, TransactionIdOf } from '#src/rooms/history/presenter.ts';
+export type { SiftRelated } from '#src/rooms/history/relations.ts';
 export type { ReplacedState } from '#src/rooms/history/replaced-state.ts';
 export type { IgnoredUsers, Visibility } from '#src/rooms/history/visibility.ts';
 
@@ -29,10 +34,12 @@ export interface History {
   readonly replacedState: ReplacedState;
   readonly access: ReadAccess;
   readonly reading: ReadHistory;
+  readonly siftRelated: SiftRelated;
   readonly routes: readonly Route[];
 }
 
 export interface HistoryTools {
+  readonly database: Pick<Database, 'read'>;
   readonly graph: RoomGraph;
   readonly clock: Clock;
   readonly access: Pick<AccountAccess, 'guest' | 'user'>;
@@ -42,19 +49,25 @@ export interface HistoryTools {
   readonly parseFilter: ParseFilter;
 }
 
-export const createHistory = ({ graph, clock, access, transactionIdOf, ignoredUsers, erasedUsers, parseFilter }: HistoryTools): History => {
+export const createHistory = (tools: HistoryTools): History => {
+  const { graph, access, ignoredUsers, parseFilter } = tools;
   const replacedState = createReplacedState(graph);
-  const presenter = createPresenter({ events: graph.events, clock, replacedState, transactionIdOf });
-  const visibility = createVisibility({ graph, replacedState, ignoredUsers, erasedUsers });
+  const visibility = createVisibility({ ...tools, replacedState });
+  const readBundles = createBundles({ ...tools, events: graph.events, visibility, ignoredUsers });
+  const presenter = createPresenter({ ...tools, events: graph.events, replacedState, readBundles });
   const readAccess = createReadAccess(graph, visibility);
   const stateReader = createStateReader({ graph, access: readAccess, visibility, presenter });
-  const pagination = createPagination({ graph, access: readAccess, visibility, presenter, stateReader });
+  const pointOf = createPointOf(graph);
+  const relations = createRelations({ ...tools, access: readAccess, visibility, presenter, readBundles, pointOf });
+  const { siftRelated } = relations;
+  const pagination = createPagination({ graph, access: readAccess, visibility, presenter, stateReader, pointOf, siftRelated });
   return {
     visibility,
     presenter,
     replacedState,
     access: readAccess,
     reading: { messages: pagination.messages, state: stateReader.state },
-    routes: historyRoutes({ access, pagination, stateReader, parseFilter }),
+    siftRelated,
+    routes: historyRoutes({ access, pagination, stateReader, relations, parseFilter }),
   };
 };

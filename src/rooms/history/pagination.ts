@@ -3,12 +3,12 @@ import type { HistoryPoint, RoomEvent, RoomGraph, RoomInfo } from '#src/rooms/gr
 import type { ReadAccess, Reading } from '#src/rooms/history/access.ts';
 import type { EventFormat } from '#src/rooms/history/client-event.ts';
 import { type EventFilter, passes } from '#src/rooms/history/filter.ts';
+import type { Direction, PointOf } from '#src/rooms/history/points.ts';
 import type { Presenter, RoomReader, Shown } from '#src/rooms/history/presenter.ts';
+import type { SiftRelated } from '#src/rooms/history/relations.ts';
 import type { StateReader } from '#src/rooms/history/state-reader.ts';
-import { comparePoints, formatPoint, type HistoryToken, pointAfter, pointBefore } from '#src/rooms/history/tokens.ts';
+import { comparePoints, formatPoint, type HistoryToken, pointAfter, pointBefore, pointPast } from '#src/rooms/history/tokens.ts';
 import type { Visibility } from '#src/rooms/history/visibility.ts';
-
-export type Direction = 'b' | 'f';
 
 /** A page that is asked for. */
 export interface PageRequest {
@@ -57,24 +57,25 @@ export interface PaginationTools {
   readonly visibility: Visibility;
   readonly presenter: Presenter;
   readonly stateReader: StateReader;
+  readonly pointOf: PointOf;
+  readonly siftRelated: SiftRelated;
 }
 
 /** A page that a filter leaves empty looks no further than over this many events; the client may ask on from there. */
 const MAX_SCANNED = 2000;
 const MIN_SCAN = 20;
-/** The latest events before a stream position among which the deepest is looked for. */
-const LATEST = 20;
 
-const WITH_ROOM_ID = { withRoomId: true } as const;
+const WITH_RELATIONS = { withRoomId: true, withRelations: true } as const;
 
-export const createPagination = ({ graph, access, visibility, presenter, stateReader }: PaginationTools): Pagination => {
-  /** A token of `/sync` stands after the deepest of the room's latest events at that position. */
-  const pointOf = async (room: RoomInfo, token: HistoryToken): Promise<HistoryPoint> => {
-    if ('point' in token) return token.point;
-    const { events } = await graph.timeline.newest(room.num, 0, token.streamPosition, LATEST);
-    return { depth: Math.max(0, ...events.map((event) => event.depth)), position: token.streamPosition };
-  };
-
+export const createPagination = ({
+  graph,
+  access,
+  visibility,
+  presenter,
+  stateReader,
+  pointOf,
+  siftRelated,
+}: PaginationTools): Pagination => {
   const lastPoint = async ({ room, left }: Reading): Promise<HistoryPoint> => {
     const { extremities } = await graph.head(room);
     if (left === undefined) return { depth: Math.max(0, ...extremities.map((event) => event.depth)), position: Number.MAX_SAFE_INTEGER };
@@ -108,8 +109,6 @@ export const createPagination = ({ graph, access, visibility, presenter, stateRe
     return { events, isLast: events.length === loaded.length || events.length < count };
   };
 
-  const passed = (event: RoomEvent, direction: Direction): HistoryPoint => (direction === 'b' ? pointBefore(event) : pointAfter(event));
-
   /** Collects what the reader may see and wants to, going on until the page is full, the history ends or too much was looked at. */
   const collect = async (
     reader: RoomReader,
@@ -128,14 +127,17 @@ export const createPagination = ({ graph, access, visibility, presenter, stateRe
       const seen = await visibility.visible(
         reader,
         room,
-        events.filter((event) => (event.position ?? 0) <= newest),
+        await siftRelated(
+          events.filter((event) => (event.position ?? 0) <= newest),
+          filter?.relatedBy,
+        ),
       );
       const wanted = seen.filter(({ event }) => passes(filter, room, event)).slice(0, limit - shown.length);
       shown.push(...wanted);
       const isFull = shown.length === limit;
       const last = isFull ? wanted.at(-1)?.event : events.at(-1);
       if (last === undefined || (isLast && last === events.at(-1))) return { shown, end: undefined };
-      at = passed(last, direction);
+      at = pointPast(last, direction);
       if (isFull) return { shown, end: at };
       scanned += events.length;
     }
@@ -150,7 +152,7 @@ export const createPagination = ({ graph, access, visibility, presenter, stateRe
     const until = request.to === undefined ? undefined : await pointOf(reading.room, request.to);
     const { shown, end } = await collect(reader, reading.room, start, until, request);
     const { format = 'client' } = request;
-    const chunk = await presenter.present(shown, reader, { ...WITH_ROOM_ID, format });
+    const chunk = await presenter.present(shown, reader, { ...WITH_RELATIONS, format });
     const first = shown[0]?.event;
     const isLazy = request.filter?.lazyLoadMembers === true && first?.stateRoot !== undefined;
     const state = isLazy
@@ -184,9 +186,9 @@ export const createPagination = ({ graph, access, visibility, presenter, stateRe
     return {
       start: formatPoint(before.end ?? pointBefore(firstShown.event)),
       end: formatPoint(after.end ?? pointAfter(last.event)),
-      event: (await presenter.present([shown], reader, WITH_ROOM_ID))[0] as string,
-      eventsBefore: await presenter.present(before.shown, reader, WITH_ROOM_ID),
-      eventsAfter: await presenter.present(after.shown, reader, WITH_ROOM_ID),
+      event: (await presenter.present([shown], reader, WITH_RELATIONS))[0] as string,
+      eventsBefore: await presenter.present(before.shown, reader, WITH_RELATIONS),
+      eventsAfter: await presenter.present(after.shown, reader, WITH_RELATIONS),
       state: await stateReader.present(room, state, reader),
     };
   };
@@ -199,7 +201,7 @@ export const createPagination = ({ graph, access, visibility, presenter, stateRe
     const event = await graph.events.byId(eventId);
     if (event?.roomNum !== room.num) throw missing;
     const shown = await visibility.visible(reader, room, [event]);
-    const [text] = await presenter.present(shown, reader, WITH_ROOM_ID);
+    const [text] = await presenter.present(shown, reader, WITH_RELATIONS);
     if (text === undefined) throw missing;
     return text;
   };

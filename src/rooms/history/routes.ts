@@ -4,10 +4,12 @@ import { SINCE_V1, client, RawJson, route, type Route } from '#src/platform/http
 import { invalidParam } from '#src/protocol/errors.ts';
 import type { ParseFilter } from '#src/rooms/history/filter.ts';
 import type { Pagination } from '#src/rooms/history/pagination.ts';
+import { RECURSION_DEPTH, type Relations } from '#src/rooms/history/relations.ts';
 import type { StateReader } from '#src/rooms/history/state-reader.ts';
-import { type HistoryToken, parseHistoryToken } from '#src/rooms/history/tokens.ts';
+import { formatThreadsToken, type HistoryToken, parseHistoryToken, parseThreadsToken } from '#src/rooms/history/tokens.ts';
 
 const DEFAULT_LIMIT = 10;
+const DEFAULT_RELATIONS = 5;
 const MAX_LIMIT = 1000;
 
 const limitOf = (limit = DEFAULT_LIMIT): number => {
@@ -25,6 +27,7 @@ export interface HistoryRouteTools {
   readonly access: Pick<AccountAccess, 'guest' | 'user'>;
   readonly pagination: Pagination;
   readonly stateReader: StateReader;
+  readonly relations: Relations;
   readonly parseFilter: ParseFilter;
 }
 
@@ -126,6 +129,71 @@ const memberRoutes = ({ access, stateReader }: HistoryRouteTools): Route[] => [
   }),
 ];
 
+/** The relation type and the event type may be missing. */
+const relationRoutes = ({ access, relations }: HistoryRouteTools): Route[] =>
+  (
+    [
+      '/rooms/:roomId/relations/:eventId',
+      '/rooms/:roomId/relations/:eventId/:relType',
+      '/rooms/:roomId/relations/:eventId/:relType/:eventType',
+    ] as const
+  ).map((path) =>
+    route({
+      method: 'GET',
+      path: client(path, ['v1', 'unstable']),
+      access: access.guest,
+      query: Type.Object({
+        from: Type.Optional(Type.String()),
+        to: Type.Optional(Type.String()),
+        dir: Type.Optional(Type.Union([Type.Literal('b'), Type.Literal('f')])),
+        limit: Type.Optional(Type.Integer()),
+        recurse: Type.Optional(Type.Boolean()),
+        'org.matrix.msc3981.recurse': Type.Optional(Type.Boolean()),
+      }),
+      handle: async ({ caller, params, query, request }) => {
+        const { roomId, eventId, relType, eventType } = params as { roomId: string; eventId: string; relType?: string; eventType?: string };
+        const recurse = query.recurse ?? query['org.matrix.msc3981.recurse'] ?? false;
+        const { chunk, next, original } = await relations.page(caller, roomId, {
+          eventId,
+          relationType: relType,
+          eventType,
+          from: tokenOf(query.from, 'from'),
+          to: tokenOf(query.to, 'to'),
+          direction: query.dir ?? 'b',
+          limit: limitOf(query.limit ?? DEFAULT_RELATIONS),
+          recurse,
+        });
+        const members = [`"chunk":${array(chunk)}`];
+        if (next !== undefined) members.push(`"next_batch":${JSON.stringify(next)}`);
+        if (query.from !== undefined) members.push(`"prev_batch":${JSON.stringify(query.from)}`);
+        if (recurse) members.push(`"recursion_depth":${String(RECURSION_DEPTH)}`);
+        // Clients of the unstable path expect it there.
+        if (request.url.startsWith('/_matrix/client/unstable/')) members.push(`"original_event":${original}`);
+        return new RawJson(`{${members.join(',')}}`);
+      },
+    }),
+  );
+
+const threadsRoute = ({ access, relations }: HistoryRouteTools): Route =>
+  route({
+    method: 'GET',
+    path: client('/rooms/:roomId/threads', ['v1']),
+    access: access.user,
+    query: Type.Object({
+      from: Type.Optional(Type.String()),
+      include: Type.Optional(Type.Union([Type.Literal('all'), Type.Literal('participated')])),
+      limit: Type.Optional(Type.Integer()),
+    }),
+    handle: async ({ caller, params, query }) => {
+      const { chunk, next } = await relations.threads(caller, params.roomId, {
+        from: query.from === undefined ? undefined : parseThreadsToken(query.from),
+        limit: limitOf(query.limit ?? DEFAULT_RELATIONS),
+        onlyParticipated: query.include === 'participated',
+      });
+      return new RawJson(`{"chunk":${array(chunk)}${next === undefined ? '' : `,"next_batch":"${formatThreadsToken(next)}"`}}`);
+    },
+  });
+
 /** Reading rooms (client-server API, "Getting events for a room"). */
 export const historyRoutes = (tools: HistoryRouteTools): Route[] => [
   ...pageRoutes(tools),
@@ -137,4 +205,6 @@ export const historyRoutes = (tools: HistoryRouteTools): Route[] => [
   }),
   ...stateEventRoutes(tools),
   ...memberRoutes(tools),
+  ...relationRoutes(tools),
+  threadsRoute(tools),
 ];

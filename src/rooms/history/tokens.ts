@@ -33,5 +33,20 @@ export const pointBefore = (event: { readonly depth: number; readonly position: 
   position: (event.position ?? 0) - 1,
 });
 
+/** The place on the far side of an event for one who goes on in that direction. */
+export const pointPast = (event: { readonly depth: number; readonly position: number | undefined }, direction: 'b' | 'f'): HistoryPoint =>
+  direction === 'b' ? pointBefore(event) : pointAfter(event);
+
 /** Below 0 when `a` comes before `b` in the room's history. */
 export const comparePoints = (a: HistoryPoint, b: HistoryPoint): number => a.depth - b.depth || a.position - b.position;
+
+const THREADS_FORM = /^(?<depth>\d{1,16})_(?<position>-?\d{1,16})$/;
+
+/** A place in the list of a room's threads, `<depth>_<position>` of the latest event of the next. Throws `invalidParam` for what is none. */
+export const parseThreadsToken = (text: string): HistoryPoint => {
+  const groups = THREADS_FORM.exec(text)?.groups;
+  if (groups === undefined) throw invalidParam("'from' parameter is invalid");
+  return { depth: Number(groups['depth']), position: Number(groups['position']) };
+};
+
+export const formatThreadsToken = ({ depth, position }: HistoryPoint): string => `${String(depth)}_${String(position)}`;

@@ -2,8 +2,8 @@ import type { Database } from '#src/platform/database/types.ts';
 import type { Strings } from '#src/platform/database/strings.ts';
 import { duplicateAnnotation } from '#src/protocol/errors.ts';
 import type { CommitParticipant } from '#src/rooms/graph/index.ts';
-import { type Relation, relationOf } from '#src/rooms/messaging/relations.ts';
-import { insertRelation, isAnnotated } from '#src/rooms/messaging/store.ts';
+import { type Relation, relationOf } from '#src/protocol/relations.ts';
+import { insertRelation, isAnnotated, moveThread } from '#src/rooms/messaging/store.ts';
 
 /** Writes down what events relate to, whoever made them. */
 export const relationWriter: CommitParticipant = {
@@ -12,8 +12,12 @@ export const relationWriter: CommitParticipant = {
       const relation = relationOf(event.pdu.content);
       return relation === undefined ? [] : [{ event, relation }];
     });
-    return (tx) => {
+    return async (tx, events) => {
+      const positions = new Map(events.map((event) => [event.num, event.position]));
       for (const { event, relation } of related) {
+        const position = positions.get(event.num);
+        if (relation.type === 'm.thread' && position !== undefined)
+          await moveThread(tx, { roomNum: room.num, rootId: relation.target, depth: event.depth, position });
         insertRelation(tx, {
           event_num: event.num,
           room_num: room.num,

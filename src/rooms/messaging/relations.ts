@@ -1,24 +1,9 @@
 import { unknown } from '#src/protocol/errors.ts';
 import { isEventId } from '#src/protocol/identifiers.ts';
-import type { JsonObject } from '#src/protocol/json.ts';
-import { isJsonObject } from '#src/protocol/json.ts';
+import { type Relation, relationOf } from '#src/protocol/relations.ts';
 import type { Events, RoomDraft } from '#src/rooms/graph/index.ts';
 
-/** What an event's `m.relates_to` says. */
-export interface Relation {
-  readonly type: string;
-  readonly target: string;
-  readonly key: string | undefined;
-}
-
 const MAX_KEY = 500;
-
-/** The relation that an event's content states; replies alone are none. */
-export const relationOf = (content: JsonObject): Relation | undefined => {
-  const stated = content['m.relates_to'];
-  if (!isJsonObject(stated) || typeof stated.rel_type !== 'string' || typeof stated.event_id !== 'string') return undefined;
-  return { type: stated.rel_type, target: stated.event_id, key: typeof stated.key === 'string' ? stated.key : undefined };
-};
 
 /** Refuses relations to events of other rooms or to none, reactions without a key, and threads that start in a relation (`unknown`). */
 export const checkRelation = async (draft: RoomDraft, events: Events, relation: Relation): Promise<void> => {

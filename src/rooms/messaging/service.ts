@@ -8,6 +8,7 @@ import { forbidden, unknown } from '#src/protocol/errors.ts';
 import type { JsonObject } from '#src/protocol/json.ts';
 import { isJsonObject, member } from '#src/protocol/json.ts';
 import { creatorsOf } from '#src/protocol/power-levels.ts';
+import { relationOf } from '#src/protocol/relations.ts';
 import type { Directory } from '#src/rooms/directory/index.ts';
 import type { RoomDraft, RoomEvent, RoomGraph, RoomInfo, TransactionKey } from '#src/rooms/graph/index.ts';
 import { isMembership, type Membership } from '#src/rooms/membership/index.ts';
@@ -15,7 +16,7 @@ import { createAnnotations, relationWriter } from '#src/rooms/messaging/annotati
 import { checkAliases, newAliases } from '#src/rooms/messaging/canonical-alias.ts';
 import { checkContent } from '#src/rooms/messaging/content.ts';
 import { checkRedaction, redactedIn, redactionContent } from '#src/rooms/messaging/redactions.ts';
-import { checkRelation, relationOf } from '#src/rooms/messaging/relations.ts';
+import { checkRelation } from '#src/rooms/messaging/relations.ts';
 
 export interface MessagingDependencies {
   graph: RoomGraph;

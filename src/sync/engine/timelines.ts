@@ -1,7 +1,7 @@
-import { allows, type RoomEventFilter } from '#src/filters/index.ts';
+import { allows, relatedByOf, type RoomEventFilter } from '#src/filters/index.ts';
 import type { Database } from '#src/platform/database/types.ts';
 import type { NodeId, RoomEvent, RoomGraph, RoomInfo } from '#src/rooms/graph/index.ts';
-import type { RoomReader, Shown, Visibility } from '#src/rooms/history/index.ts';
+import type { RoomReader, Shown, SiftRelated, Visibility } from '#src/rooms/history/index.ts';
 import type { RoomPlan } from '#src/sync/engine/plan.ts';
 import { newestOfRooms } from '#src/sync/engine/views.ts';
 
@@ -30,6 +30,7 @@ export interface TimelineTools {
   readonly database: Database;
   readonly graph: Pick<RoomGraph, 'events' | 'states' | 'timeline'>;
   readonly visibility: Visibility;
+  readonly siftRelated: SiftRelated;
 }
 
 const DEFAULT_LIMIT = 10;
@@ -45,7 +46,7 @@ interface Batch {
 
 const NOTHING: Batch = { events: [], limited: false };
 
-export const createTimelines = ({ database, graph, visibility }: TimelineTools): Timelines => {
+export const createTimelines = ({ database, graph, visibility, siftRelated }: TimelineTools): Timelines => {
   const { timeline } = graph;
 
   const readMany = async (plans: readonly RoomPlan[], limit: number): Promise<Map<number, Batch>> => {
@@ -109,6 +110,7 @@ export const createTimelines = ({ database, graph, visibility }: TimelineTools):
   return {
     read: async (plans, reader, filter, roots) => {
       const limit = filter.limit ?? DEFAULT_LIMIT;
+      const relatedBy = relatedByOf(filter);
       const inside = plans.filter((plan) => !plan.onlyLeaving);
       const batches = await (inside.length > FEW_ROOMS ? readMany(inside, limit) : readFew(inside, limit));
       const timelines = new Map<number, RoomTimeline>();
@@ -121,7 +123,7 @@ export const createTimelines = ({ database, graph, visibility }: TimelineTools):
           const passed = events.filter(({ pdu: { type, sender, content } }) =>
             allows(filter, { type, sender, roomId: of.roomId, content }),
           );
-          return visibility.visible(reader, of, passed, standing);
+          return visibility.visible(reader, of, await siftRelated(passed, relatedBy), standing);
         };
         if (plan.onlyLeaving) {
           const shown = left === undefined ? [] : [{ room, event: left, membership: undefined }];

@@ -38,16 +38,24 @@ interface Texts {
 
 const presentAll = async (presenter: Presenter, views: readonly RoomView[], request: SyncRequest): Promise<Texts> => {
   const { filter, reader } = request;
-  const present = async (lists: readonly (readonly Shown[])[]): Promise<Map<number, string[]>> => {
-    const texts = await presenter.present(lists.flat(), reader, { withRoomId: false, format: filter.eventFormat });
+  const present = async (
+    of: readonly RoomView[],
+    shownOf: (view: RoomView) => readonly Shown[],
+    withRelations: boolean,
+  ): Promise<Map<number, string[]>> => {
+    const lists = of.map(shownOf);
+    const texts = await presenter.present(lists.flat(), reader, { withRoomId: false, format: filter.eventFormat, withRelations });
     const { eventFields } = filter;
     const pruned = eventFields === undefined ? texts : texts.map((text) => pickFields(text, eventFields));
     let from = 0;
-    return new Map(lists.map((list, index) => [(views[index] as RoomView).plan.room.num, pruned.slice(from, (from += list.length))]));
+    return new Map(lists.map((list, index) => [(of[index] as RoomView).plan.room.num, pruned.slice(from, (from += list.length))]));
   };
+  // Where nothing is left out the client sees for itself what relates to what.
+  const [gapped, gapless] = [views.filter((view) => view.timeline.limited), views.filter((view) => !view.timeline.limited)];
+  const timelineOf = (view: RoomView): readonly Shown[] => view.timeline.shown;
   return {
-    timeline: await present(views.map((view) => view.timeline.shown)),
-    state: await present(views.map(({ plan, state }) => state.map((event) => ({ room: plan.room, event, membership: undefined })))),
+    timeline: new Map([...(await present(gapped, timelineOf, true)), ...(await present(gapless, timelineOf, false))]),
+    state: await present(views, ({ plan, state }) => state.map((event) => ({ room: plan.room, event, membership: undefined })), false),
   };
 };
 
