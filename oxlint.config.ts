@@ -17,6 +17,7 @@ const ABOVE_ROOMS = [
   'push',
   'receipts',
   'rendezvous',
+  'restoration',
   'server-info',
   'sync',
   'to-device',

@@ -28,6 +28,7 @@ import {
   createKnownDevices,
   createKeyMemory,
   createKeySignatures,
+  createRenewDevice,
   createSigningKeys,
   crossSigningRoutes,
   deleteCrossSigningOf,
@@ -67,6 +68,7 @@ import {
 } from '#src/rooms/graph/index.ts';
 import { createToDevice, toDeviceRoutes } from '#src/to-device/index.ts';
 import { createTyping, typingRoutes } from '#src/typing/index.ts';
+import { openLostTime } from '#src/restoration/index.ts';
 import { createSync, parseToken } from '#src/sync/index.ts';
 import { clientWellKnown, serverInfoRoutes } from '#src/server-info/index.ts';
 
@@ -207,7 +209,8 @@ const assembleUsers = (ground: Ground, erasedUsers: ErasedUsers, remote: RemoteQ
     ...rendezvousRoutes({ ...ground, access }),
     ...serverInfoRoutes({ access, clock, config, serverVersion: VERSION }),
   ];
-  return { accounts, access, remainingKeys: keyMemory.remaining, toDevice, profiles, filters, routes };
+  const renewDevice = createRenewDevice({ database, remaining: keyMemory.remaining });
+  return { accounts, access, remainingKeys: keyMemory.remaining, renewDevice, toDevice, profiles, filters, routes };
 };
 
 type Users = ReturnType<typeof assembleUsers>;
@@ -264,7 +267,7 @@ type Rooms = Awaited<ReturnType<typeof assembleRooms>>;
 /** What clients read: history, the small things beside it, and sync over all of it. */
 const assembleReading = async (
   ground: Ground,
-  { access, filters, remainingKeys, toDevice }: Users,
+  { access, filters, remainingKeys, renewDevice, toDevice }: Users,
   { graph, directory }: Rooms,
   { access: peer }: Peers,
   { erasedUsers, signingKey }: { erasedUsers: ErasedUsers; signingKey: SigningKey },
@@ -291,6 +294,7 @@ const assembleReading = async (
   const roomPeers = createRoomPeers({ graph, strings, clock, history, erasedUsers, peer, serverName });
   const { hosts } = roomPeers;
   const peerMembership = createPeerMembership({ graph, database, strings, hosts, history, peer, signingKey, config, limiters });
+  const lostTime = await openLostTime({ database, log: ground.log('restoration') });
   const sync = await createSync({
     database,
     strings,
@@ -308,6 +312,10 @@ const assembleReading = async (
       outsideState: peerMembership.outsideState,
       deviceLists,
       toDevice: toDevice.source,
+      lostTime: {
+        judge: lostTime.judge,
+        renewKeys: async ({ userNum, deviceId }) => (deviceId === undefined ? undefined : renewDevice(userNum, deviceId)),
+      },
       deviceKeys: {
         remaining: async ({ userNum, deviceId }) => (deviceId === undefined ? NO_KEYS : remainingKeys.of(userNum, deviceId)),
       },

@@ -30,6 +30,10 @@ const WORDS: Readonly<Record<string, Word>> = {
     summary: 'Check the configuration, what it refers to, and what is stored of rooms.',
     load: async () => (await import('#src/cli/doctor.ts')).doctor,
   },
+  restored: {
+    summary: 'Make the database fit to go on with, after an older copy of it was put back.',
+    load: async () => (await import('#src/cli/restored.ts')).restored,
+  },
   'hash-password': {
     summary: 'Print the hash of a password, as the database holds it.',
     load: async () => (await import('#src/cli/hash-password.ts')).hashPassword,

@@ -122,7 +122,10 @@ export const createDeviceLists = ({
           .catch((error: unknown) => log.warn({ err: error }, 'Those who wait could not be told of changed devices'));
       });
     },
-    changes: async ({ userNum }, { after = 0, upTo }, { newlyJoined, newlyLeft, stayedIn }) => {
+    changes: async ({ userNum }, span, { newlyJoined, newlyLeft, stayedIn }) => {
+      const { upTo } = span;
+      // Who comes from beyond the end has seen what an older copy of the database does not know.
+      const after = span.after === undefined || span.after > upTo ? 0 : span.after;
       // In rooms that the reader has left, or left and come back to, others may have gone as well. Nobody looks later for who goes from the former.
       const again = await roomsKnownTo(userNum, newlyJoined, stayedIn.after);
       const stayed = await movedIn({ ...stayedIn, roomNums: [...new Set([...stayedIn.roomNums, ...again])] });

@@ -14,6 +14,8 @@ export { createDeviceKeys } from '#src/devices/keys.ts';
 export { DEVICE_LISTS_STREAM, readChangedLists, readSignedUsers, readSigners } from '#src/devices/list-log.ts';
 export { devicePort } from '#src/devices/port.ts';
 export type { OnDevicesRemoved } from '#src/devices/port.ts';
+export { createRenewDevice, renewKeys } from '#src/devices/renew-keys.ts';
+export type { RenewedKeys } from '#src/devices/renew-keys.ts';
 export { deviceIdsIn, deviceRoutes } from '#src/devices/routes.ts';
 export { createDevices } from '#src/devices/service.ts';
 export type { Device, Devices } from '#src/devices/service.ts';

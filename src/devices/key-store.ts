@@ -145,3 +145,15 @@ export const readUnusedFallbackTypes = async (reader: Reader, userNum: number, d
     SELECT algorithm FROM fallback_keys WHERE user_num = ${userNum} AND device_id = ${deviceId} AND used = 0 ORDER BY algorithm`);
   return rows.map((row) => row.algorithm);
 };
+
+/** Drops all one-time keys; answers how many. Fallback keys count as used from now on. */
+export const renewAllKeys = async (tx: Transaction): Promise<number> => {
+  await tx.run(sql`UPDATE fallback_keys SET used = 1 WHERE used = 0`);
+  return tx.run(sql`DELETE FROM one_time_keys`);
+};
+
+/** Does that to the keys of one device. */
+export const renewKeysOf = async (tx: Transaction, userNum: number, deviceId: string): Promise<void> => {
+  await tx.run(sql`UPDATE fallback_keys SET used = 1 WHERE used = 0 AND user_num = ${userNum} AND device_id = ${deviceId}`);
+  await tx.run(sql`DELETE FROM one_time_keys WHERE user_num = ${userNum} AND device_id = ${deviceId}`);
+};

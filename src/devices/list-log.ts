@@ -92,3 +92,10 @@ export const readSignedUsers = async (reader: Reader, signerNum: number, from: n
     SELECT target_num FROM signed_users WHERE signer_num = ${signerNum} AND position > ${from} AND position <= ${to}`);
   return rows.map((row) => row.target_num);
 };
+
+/** Everybody's list has changed, and nobody can follow what changed one by one; answers how many users that are. */
+export const changeAllLists = async (tx: Transaction): Promise<number> => {
+  const position = await tx.nextPositions(DEVICE_LISTS_STREAM);
+  await tx.run(sql`DELETE FROM device_list_changes WHERE position < ${position}`);
+  return tx.run(sql`UPDATE device_lists SET position = ${position}`);
+};

@@ -1,7 +1,7 @@
 import { allows, type RoomEventFilter } from '#src/filters/index.ts';
 import type { RoomInfo } from '#src/rooms/graph/index.ts';
 import type { EngineReading, RoomPlan } from '#src/sync/engine/index.ts';
-import type { SmallEvent, Span, SyncPorts } from '#src/sync/ports.ts';
+import type { LostTime, SmallEvent, Span, SyncPorts } from '#src/sync/ports.ts';
 import { type Place, type SyncToken, TOKEN_PARTS, type TokenPart } from '#src/sync/token.ts';
 import type { SyncRequest } from '#src/sync/v3/request.ts';
 
@@ -35,6 +35,20 @@ export const placesNow = ({ sources, toDevice, deviceLists }: SyncPorts, since: 
   if (deviceLists !== undefined) places.deviceLists = deviceLists.now();
   return places;
 };
+
+/** Whether a reader remembers what the database knows, or comes from a time that an older copy of it has undone. */
+export const judgeMemory = ({ lostTime }: Pick<SyncPorts, 'lostTime'>, since: SyncToken | undefined): ReturnType<LostTime['judge']> => {
+  if (lostTime === undefined || since === undefined) return 'sound';
+  const { toDevice, deviceLists } = since.places;
+  return lostTime.judge({ events: since.events, to_device: toDevice?.position, device_lists: deviceLists?.position });
+};
+
+/**
+ * What of a place from a time that is lost can be gone by: after `moveOn` streams go on beyond it; else the same positions have been given out again, and mean
+ * nothing.
+ */
+export const rememberedOf = (since: SyncToken | undefined, memory: 'lost' | 'ahead'): SyncToken | undefined =>
+  since === undefined || memory === 'lost' ? since : { ...since, places: {} };
 
 /** The stretch that a stream has to tell; undefined when it has not moved. */
 const spanOf = (part: TokenPart, places: Places, since: SyncToken | undefined): Span | undefined => {

@@ -25,6 +25,7 @@ export type {
   Counts,
   DeviceKeys,
   DeviceListSource,
+  LostTime,
   PresenceState,
   RoomCounts,
   RoomMoves,

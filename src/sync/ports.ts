@@ -95,6 +95,14 @@ export interface UnreadCounts {
 
 export type PresenceState = 'online' | 'offline' | 'unavailable';
 
+/** What a database knows of its having been put back from an older copy. */
+export interface LostTime {
+  /** Whether a reader comes from a time that is lost, by where it stands in streams of these names; and whether nobody has told the database so (`ahead`). */
+  judge(stand: Readonly<Record<string, number | undefined>>): 'sound' | 'lost' | 'ahead';
+  /** The keys of a reader's device may have been handed out in that time. */
+  renewKeys(reader: RoomReader): Promise<void>;
+}
+
 /** What the slices above the rooms give to sync. Those that are not there have nothing to say. */
 export interface SyncPorts {
   readonly sources: readonly SyncSource[];
@@ -102,6 +110,7 @@ export interface SyncPorts {
   readonly deviceLists?: DeviceListSource;
   readonly deviceKeys?: DeviceKeys;
   readonly unreadCounts?: UnreadCounts;
+  readonly lostTime?: LostTime;
   /** What another server has told of a room with an invite or a knock whose room this server is not in. */
   readonly outsideState?: (event: RoomEvent) => Promise<readonly StrippedEvent[]>;
   /** Takes note that somebody syncs, with the state that the client asks for. */

@@ -2,7 +2,7 @@ import { test } from 'node:test';
 import { makePostgres, NO_POSTGRES, postgresPrograms } from './postgres.ts';
 import { startServer, type Server, type ServerOptions } from './server.ts';
 
-type StartServer = (options?: Omit<ServerOptions, 'database'>) => Promise<Server>;
+type StartServer = (options?: Omit<ServerOptions, 'database' | 'copies'>) => Promise<Server>;
 
 /** Declares a test twice: with homeservers on SQLite, and on PostgreSQL where it is found. `skip` says why it cannot run. */
 export const onEachEngine = (
@@ -16,9 +16,9 @@ export const onEachEngine = (
       context.skip(NO_POSTGRES);
       return;
     }
-    const { config, drop } = await makePostgres('empty');
+    const { config, drop, ...copies } = await makePostgres('empty');
     try {
-      await body((options) => startServer({ ...options, database: { ...config } }));
+      await body((options) => startServer({ ...options, database: { ...config }, copies }));
     } finally {
       await drop();
     }

@@ -221,9 +221,18 @@ const theCluster = (): Promise<Cluster> => {
 };
 
 /** Makes a database for one test: a copy of the template, or an `empty` one. */
-export const makePostgres = async (kind: 'migrated' | 'empty' = 'migrated'): Promise<{ config: DatabaseConfig; drop(): Promise<void> }> => {
+export const makePostgres = async (
+  kind: 'migrated' | 'empty' = 'migrated',
+): Promise<{ config: DatabaseConfig; drop(): Promise<void>; backUp(): Promise<void>; putBack(): Promise<void> }> => {
   const cluster = await theCluster();
   const name = `test_${String(process.pid)}_${process.hrtime.bigint().toString(36)}`;
   await administer(cluster, `CREATE DATABASE ${name} TEMPLATE ${kind === 'empty' ? 'template0' : TEMPLATE}`);
-  return { config: configOf(cluster, name), drop: () => administer(cluster, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`) };
+  const drop = (which: string): string => `DROP DATABASE IF EXISTS ${which} WITH (FORCE)`;
+  const copy = (from: string, to: string): Promise<void> => administer(cluster, drop(to), `CREATE DATABASE ${to} TEMPLATE ${from}`);
+  return {
+    config: configOf(cluster, name),
+    drop: () => administer(cluster, drop(name), drop(`${name}_copy`)),
+    backUp: () => copy(name, `${name}_copy`),
+    putBack: () => copy(`${name}_copy`, name),
+  };
 };

@@ -1,11 +1,12 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, copyFileSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { Pool } from 'undici';
 import { stringify } from 'yaml';
 import { createClient, ok, personOf, type Client, type Json, type Person, type Session } from './client.ts';
@@ -25,13 +26,27 @@ export interface Server extends AsyncDisposable {
   stop(): Promise<void>;
   /** Ends it as a power cut would, by SIGKILL. */
   kill(): Promise<void>;
+  /** Copies its database aside; while it is stopped. */
+  backUp(): Promise<void>;
+  /** Puts the copy in the place of the database; while it is stopped. */
+  putBack(): Promise<void>;
+  /** Runs a command of the command line on its configuration and resolves to what that prints; throws when it fails. */
+  run(...words: string[]): Promise<string>;
   /** What it has printed. */
   output(): string;
+}
+
+/** Copies a database aside, and puts the copy in its place. */
+export interface Copies {
+  backUp(): Promise<void>;
+  putBack(): Promise<void>;
 }
 
 export interface ServerOptions {
   /** The `database` block of homeserver.yaml; by default SQLite in the server's own folder. */
   readonly database?: Json;
+  /** How that is copied aside and put back. */
+  readonly copies?: Copies;
   /** Further keys of homeserver.yaml. */
   readonly settings?: Json;
   /** Further listeners, beside the plain one on loopback for clients. */
@@ -121,6 +136,18 @@ const register = async (pool: Pool, username: string): Promise<Person> => {
   return personOf(pool, ok(await anybody.post<Session>('/register', { ...request, auth })));
 };
 
+/** SQLite's files, with what is still in the log. */
+const fileCopies = (file: string): Copies => {
+  const copy = (from: string, to: string): Promise<void> => {
+    for (const suffix of ['', '-wal', '-shm']) {
+      rmSync(`${to}${suffix}`, { force: true });
+      if (suffix !== '-shm' && existsSync(`${from}${suffix}`)) copyFileSync(`${from}${suffix}`, `${to}${suffix}`);
+    }
+    return Promise.resolve();
+  };
+  return { backUp: () => copy(file, `${file}.copy`), putBack: () => copy(`${file}.copy`, file) };
+};
+
 /** Starts a homeserver on an empty data folder, which goes away with it. */
 export const startServer = async (options: ServerOptions = {}): Promise<Server> => {
   const folder = mkdtempSync(join(tmpdir(), 'myelin-test-'));
@@ -158,6 +185,8 @@ export const startServer = async (options: ServerOptions = {}): Promise<Server> 
     start,
     stop: () => end(child, 'SIGTERM'),
     kill: () => end(child, 'SIGKILL'),
+    ...(options.copies ?? fileCopies(join(folder, 'homeserver.db'))),
+    run: async (...words) => (await promisify(execFile)(join(REPOSITORY, 'bin/myelin'), [...words, '--config-path', config])).stdout,
     output,
     [Symbol.asyncDispose]: async () => {
       await end(child, 'SIGKILL');

@@ -6,7 +6,7 @@ import type { Engine, EngineReading, NamedSummary, OutsidePlan, RoomView } from 
 import type { RoomCounts, SmallEvent, SyncPorts } from '#src/sync/ports.ts';
 import { formatToken, type SyncToken } from '#src/sync/token.ts';
 import { pickFields } from '#src/sync/v3/event-fields.ts';
-import { type Extras, haveMoved, placesNow, readExtras } from '#src/sync/extras.ts';
+import { type Extras, haveMoved, judgeMemory, placesNow, readExtras, rememberedOf } from '#src/sync/extras.ts';
 import type { SyncRequest } from '#src/sync/v3/request.ts';
 
 /** An answer to `/sync`. */
@@ -139,13 +139,18 @@ export const createAnswers = ({ engine, presenter, ports }: AnswerTools): ((requ
     return { join, leave };
   };
 
-  return async (request) => {
+  return async (given) => {
+    const memory = judgeMemory(ports, given.since);
+    if (memory === 'ahead') await ports.lostTime?.renewKeys(given.reader);
+    const request = memory === 'sound' ? given : { ...given, fullState: true, since: rememberedOf(given.since, memory) };
     const { reader, since, filter, fullState } = request;
     const places = placesNow(ports, since);
     const isStill = since !== undefined && !fullState && !haveMoved(places, since);
+    // Of rooms nothing is known that is sure when the token is from a time that is lost.
+    const known = memory === 'sound' ? since?.events : undefined;
     const reading =
       (isStill ? engine.readQuiet(reader, since.events) : undefined) ??
-      (await engine.read({ reader, since: since?.events, fullState, filter, stateAfter: request.stateAfter !== undefined }));
+      (await engine.read({ reader, since: known, fullState, filter, stateAfter: request.stateAfter !== undefined }));
     const extras = await readExtras(ports, request, reading, places);
     const next: SyncToken = { events: reading.upTo, places: extras.places };
     const tokenAt = (events: number): string => JSON.stringify(formatToken({ ...next, events }));
