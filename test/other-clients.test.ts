@@ -3,22 +3,14 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, globSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import { startCheckingProxy } from './support/checking-proxy.ts';
+import { clientsPython, NO_CLIENTS } from './support/clients-venv.ts';
 import { onEachEngine } from './support/engines.ts';
 
 const SCENARIOS = join(import.meta.dirname, 'clients');
-const MISSING = 'matrix-nio and mautrix are not installed';
-
-/** Where scripts/clients-venv.sh has put them. */
-const python = [process.env['MYELIN_CLIENTS_VENV'] ?? globSync(join(homedir(), '.cache/myelin/clients-*'))[0] ?? '']
-  .map((venv) => join(venv, 'bin/python'))
-  .find((path) => existsSync(path));
-
 for (const [client, minimum] of [
   ['nio', 90],
   ['mautrix', 60],
@@ -28,7 +20,9 @@ for (const [client, minimum] of [
     async (startOnEngine) => {
       await using server = await startOnEngine();
       await using proxy = await startCheckingProxy(server.pool);
-      const scenario = spawn(python ?? '', [join(SCENARIOS, `${client}_scenario.py`), proxy.origin], { stdio: ['pipe', 'pipe', 'pipe'] });
+      const scenario = spawn(clientsPython ?? '', [join(SCENARIOS, `${client}_scenario.py`), proxy.origin], {
+        stdio: ['pipe', 'pipe', 'pipe'],
+      });
       using ended = new DisposableStack();
       ended.defer(() => scenario.kill());
       const errors = text(scenario.stderr);
@@ -46,6 +40,6 @@ for (const [client, minimum] of [
       assert.deepEqual(proxy.problems, []);
       assert.ok(proxy.passed() > minimum, `only ${String(proxy.passed())} answers were checked`);
     },
-    { skip: python === undefined && MISSING },
+    { skip: clientsPython === undefined && NO_CLIENTS },
   );
 }
