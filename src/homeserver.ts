@@ -18,7 +18,7 @@ import { createFollowers, type Followers } from '#src/platform/streams/followers
 import { VERSION } from '#src/platform/version.ts';
 import { accountDataRoutes, createAccountData, deleteAccountDataOf } from '#src/account-data/index.ts';
 import { createAccounts, type ErasedUsers, openErasedUsers } from '#src/accounts/index.ts';
-import { adminRoutes, whoisRoutes } from '#src/admin/index.ts';
+import { adminRoutes, encryptionReportRoutes, whoisRoutes } from '#src/admin/index.ts';
 import { createDehydratedDevices, dehydratedDeviceRoutes, deleteDehydrated } from '#src/dehydrated-devices/index.ts';
 import { createDeviceLists, deviceListRoutes } from '#src/device-lists/index.ts';
 import {
@@ -210,7 +210,18 @@ const assembleUsers = (ground: Ground, erasedUsers: ErasedUsers, remote: RemoteQ
     ...serverInfoRoutes({ access, clock, config, serverVersion: VERSION }),
   ];
   const renewDevice = createRenewDevice({ database, remaining: keyMemory.remaining });
-  return { accounts, access, remainingKeys: keyMemory.remaining, renewDevice, toDevice, profiles, filters, routes };
+  return {
+    accounts,
+    access,
+    remainingKeys: keyMemory.remaining,
+    publishedKeys: keyMemory.published,
+    devices,
+    renewDevice,
+    toDevice,
+    profiles,
+    filters,
+    routes,
+  };
 };
 
 type Users = ReturnType<typeof assembleUsers>;
@@ -267,7 +278,7 @@ type Rooms = Awaited<ReturnType<typeof assembleRooms>>;
 /** What clients read: history, the small things beside it, and sync over all of it. */
 const assembleReading = async (
   ground: Ground,
-  { access, filters, remainingKeys, renewDevice, toDevice }: Users,
+  { access, accounts, devices, filters, publishedKeys, remainingKeys, renewDevice, toDevice }: Users,
   { graph, directory }: Rooms,
   { access: peer }: Peers,
   { erasedUsers, signingKey }: { erasedUsers: ErasedUsers; signingKey: SigningKey },
@@ -330,6 +341,17 @@ const assembleReading = async (
     ...receiptRoutes({ access, receipts }),
     ...push.routes,
     ...deviceListRoutes({ access, database, graph, deviceLists, parseToken: deviceListPlace }),
+    ...encryptionReportRoutes({
+      access,
+      accounts,
+      devices,
+      published: publishedKeys,
+      remaining: remainingKeys,
+      toDevice,
+      deviceLists,
+      graph,
+      serverName,
+    }),
     ...sync.routes,
   ];
   const close = async (): Promise<void> => {

@@ -1,2 +1,3 @@
+export { encryptionReportRoutes } from '#src/admin/encryption/routes.ts';
 export { whoisRoutes } from '#src/admin/whois.ts';
 export { adminRoutes } from '#src/admin/routes.ts';

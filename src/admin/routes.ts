@@ -1,11 +1,10 @@
 import { Type } from '#src/platform/schema.ts';
-import type { AccountAccess, Accounts, User } from '#src/accounts/index.ts';
+import type { AccountAccess, Accounts } from '#src/accounts/index.ts';
 import { deviceIdsIn } from '#src/devices/index.ts';
 import type { Device, Devices, SigningKeys } from '#src/devices/index.ts';
 import { at, route } from '#src/platform/http/route.ts';
 import type { Route } from '#src/platform/http/route.ts';
-import { invalidParam, notFound, unknown } from '#src/protocol/errors.ts';
-import { domainOf, isUserId } from '#src/protocol/identifiers.ts';
+import { createLocalUser } from '#src/admin/local-user.ts';
 
 const MAX_BODY_BYTES = 65_536;
 
@@ -36,14 +35,7 @@ export const adminRoutes = ({
   signingKeys: Pick<SigningKeys, 'allowReplacement'>;
   serverName: string;
 }): Route[] => {
-  /** A user of this server; throws what is wrong with the id, or `M_NOT_FOUND`. */
-  const localUser = async (userId: string): Promise<User> => {
-    if (!isUserId(userId)) throw invalidParam('Expected a user id, such as @alice:example.com');
-    if (domainOf(userId) !== serverName) throw unknown('Can only lookup local users');
-    const user = await accounts.find(userId);
-    if (user === undefined) throw notFound('Unknown user');
-    return user;
-  };
+  const localUser = createLocalUser({ accounts, serverName });
 
   return [
     route({

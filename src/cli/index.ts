@@ -26,6 +26,10 @@ const WORDS: Readonly<Record<string, Word>> = {
     summary: 'Log a user out of devices.',
     load: async () => (await import('#src/cli/sessions.ts')).dropSessions,
   },
+  'explain-encryption': {
+    summary: 'Say why a device cannot decrypt what another one sends.',
+    load: async () => (await import('#src/cli/explain-encryption.ts')).explainEncryption,
+  },
   doctor: {
     summary: 'Check the configuration, what it refers to, and what is stored of rooms.',
     load: async () => (await import('#src/cli/doctor.ts')).doctor,

@@ -1,4 +1,5 @@
-import { DEVICE_LISTS_STREAM as STREAM, readChangedLists, readSignedUsers, readSigners } from '#src/devices/index.ts';
+import { DEVICE_LISTS_STREAM as STREAM, readChangedLists, readLastChange, readSignedUsers, readSigners } from '#src/devices/index.ts';
+import { entryCache } from '#src/platform/cache/index.ts';
 import type { Database } from '#src/platform/database/types.ts';
 import type { Strings } from '#src/platform/database/strings.ts';
 import type { Logger } from '#src/platform/logging/index.ts';
@@ -25,6 +26,11 @@ export interface ListChanges {
   readonly left: readonly string[];
 }
 
+interface Device {
+  readonly userNum: number;
+  readonly deviceId: string | undefined;
+}
+
 /** How those who wait are told. */
 export interface Wake {
   users(userNums: Iterable<number>): void;
@@ -38,9 +44,16 @@ export interface DeviceLists {
   /** Wakes whom changes concern, from now on. */
   readonly follow: (wake: Wake) => void;
   readonly changes: (reader: { readonly userNum: number }, span: Span, moves: Moves) => Promise<ListChanges>;
+  /** Takes note up to where a device has been told of changes. */
+  readonly stands: (device: Device, position: number) => void;
+  /** Whether a device has been told of a user's latest change; undefined when it has not synced since the start. */
+  readonly knows: (device: Device, userNum: number) => Promise<boolean | undefined>;
   /** Stops following. */
   readonly close: () => Promise<void>;
 }
+
+/** Of so many devices it is known where they stand. */
+const MAX_DEVICES = 100_000;
 
 /** Device lists (client-server API, "Tracking the device list for a user"). */
 export const createDeviceLists = ({
@@ -55,6 +68,8 @@ export const createDeviceLists = ({
   log: Logger;
 }): DeviceLists => {
   const position = (): number => database.positions.current(STREAM).min;
+  const stands = entryCache<string, number>(MAX_DEVICES);
+  const nameOf = ({ userNum, deviceId = '' }: Device): string => `${String(userNum)} ${deviceId}`;
   let unsubscribe = (): void => undefined;
   let working = Promise.resolve();
 
@@ -148,6 +163,11 @@ export const createDeviceLists = ({
         return { changed: new Set(known), left: gone };
       });
       return { changed: await idsOf(changed), left: await idsOf(left) };
+    },
+    stands: (device, at) => stands.set(nameOf(device), at),
+    knows: async (device, userNum) => {
+      const at = stands.get(nameOf(device));
+      return at === undefined ? undefined : (await database.read('last device change', (reader) => readLastChange(reader, userNum))) <= at;
     },
     close: async () => {
       unsubscribe();

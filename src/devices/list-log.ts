@@ -20,7 +20,7 @@ const signedUsers = {
 } as const;
 
 /** The position of a user's last change; 0 when there was none. */
-const lastChange = async (reader: Reader, userNum: number): Promise<number> => {
+export const readLastChange = async (reader: Reader, userNum: number): Promise<number> => {
   const row = await reader.one<{ position: number }>(sql`SELECT position FROM device_lists WHERE user_num = ${userNum}`);
   return row?.position ?? 0;
 };
@@ -28,7 +28,7 @@ const lastChange = async (reader: Reader, userNum: number): Promise<number> => {
 /** Writes into a user's list that these devices, or what is known of them, have changed. */
 export const logListChange = async (tx: Transaction, userNum: number, deviceIds: readonly string[]): Promise<void> => {
   if (deviceIds.length === 0) return;
-  let previous = await lastChange(tx, userNum);
+  let previous = await readLastChange(tx, userNum);
   const first = await tx.nextPositions(DEVICE_LISTS_STREAM, deviceIds.length);
   for (const [index, deviceId] of deviceIds.entries()) {
     tx.insert(changes, { position: first + index, user_num: userNum, device_id: deviceId, previous_position: previous });
@@ -68,7 +68,7 @@ export const readListChanges = async (
     WHERE user_num = ${userNum} AND position > ${after} ORDER BY position`);
   const found = rows.map((row) => ({ position: row.position, deviceId: row.device_id, previous: row.previous_position }));
   const [first] = found;
-  const isComplete = first === undefined ? (await lastChange(reader, userNum)) <= after : first.previous <= after;
+  const isComplete = first === undefined ? (await readLastChange(reader, userNum)) <= after : first.previous <= after;
   return { isComplete, changes: found };
 };
 

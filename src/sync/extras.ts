@@ -164,6 +164,7 @@ const deviceListsOf = async (
 ): Promise<Extras['deviceLists']> => {
   if (deviceLists === undefined || since === undefined) return { changed: [], left: [] };
   const span = spanOf('deviceLists', places, since);
+  if (since.places.deviceLists !== undefined) deviceLists.stands(reader, since.places.deviceLists.position);
   const hasMoved = moves.newlyJoined.length > 0 || moves.newlyLeft.length > 0 || moves.stayedIn.roomNums.length > 0;
   if (span === undefined && !hasMoved) return { changed: [], left: [] };
   const upTo = (places.deviceLists as Place).position;

@@ -62,6 +62,8 @@ export interface RoomMoves {
 
 /** Whose devices have changed among those with whom the reader shares rooms. */
 export interface DeviceListSource extends SyncStream {
+  /** Takes note up to where a reader has been told, as its token shows. */
+  stands(reader: RoomReader, position: number): void;
   changes(
     reader: RoomReader,
     span: Span,

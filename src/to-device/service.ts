@@ -19,6 +19,7 @@ import {
   type InboxRow,
   insertMessage,
   putTransaction,
+  readWaiting,
   TO_DEVICE_STREAM,
 } from '#src/to-device/store.ts';
 
@@ -28,6 +29,8 @@ export interface ToDevice {
    * `M_TOO_LARGE` for a content over 65,536 bytes, `M_UNKNOWN_TOKEN` when the sending device has been deleted meanwhile.
    */
   send(requester: Requester, type: string, txnId: string, messages: Messages): Promise<void>;
+  /** How many messages wait for a device, and since when the oldest. */
+  waiting(userNum: number, deviceId: string): Promise<{ readonly count: number; readonly oldestTs: number | undefined }>;
   /** Deletes what is kept for devices with them. */
   readonly onDevicesRemoved: OnDevicesRemoved;
   readonly source: ToDeviceSource;
@@ -77,10 +80,11 @@ export const createToDevice = (tools: ToDeviceTools): ToDevice => {
     devices: ReadonlyMap<number, ReadonlySet<string>>,
     { position, around }: { position: number; around: readonly [before: string, after: string] },
   ): InboxRow[] => {
+    const nowMs = clock.now();
     const rows: InboxRow[] = [];
     for (const [userNum, texts] of own) {
       for (const [deviceId, text] of byDevice(texts, devices.get(userNum) ?? new Set())) {
-        const row: InboxRow = { user_num: userNum, device_id: deviceId, position, message: `${around[0]}${text}${around[1]}` };
+        const row = { user_num: userNum, device_id: deviceId, position, message: `${around[0]}${text}${around[1]}`, created_ts: nowMs };
         insertMessage(tx, row);
         rows.push(row);
       }
@@ -137,6 +141,11 @@ export const createToDevice = (tools: ToDeviceTools): ToDevice => {
         const { own, remote } = sortRecipients(messages, type, { requester, serverName, keyRequests });
         await store(requester, type, { own: await numbersOf(own), remote }, key);
       });
+    },
+    waiting: async (userNum, deviceId) => {
+      const { count, oldest_ts: oldestTs } = await database.read('to-device waiting', (reader) => readWaiting(reader, userNum, deviceId));
+      // What came before times were kept has none.
+      return { count, oldestTs: oldestTs === null || oldestTs === 0 ? undefined : oldestTs };
     },
     onDevicesRemoved: async (tx, userNum, deviceIds) => {
       await deleteOfDevices(tx, userNum, deviceIds);

@@ -3,7 +3,7 @@ import type { Reader, RowOf, Table, Transaction } from '#src/platform/database/t
 
 export const TO_DEVICE_STREAM = 'to_device';
 
-const inboxColumns = { user_num: 'bigint', device_id: 'text', position: 'bigint', message: 'text' } as const;
+const inboxColumns = { user_num: 'bigint', device_id: 'text', position: 'bigint', message: 'text', created_ts: 'bigint' } as const;
 const inbox: Table<typeof inboxColumns> = { name: 'to_device_inbox', columns: inboxColumns, key: ['user_num', 'device_id', 'position'] };
 
 const transactionColumns = { user_num: 'bigint', device_id: 'text', event_type: 'text', txn_id: 'text', created_ts: 'bigint' } as const;
@@ -43,6 +43,18 @@ export const readMessages = async (
     SELECT position, message FROM to_device_inbox
     WHERE user_num = ${device.userNum} AND device_id = ${device.deviceId} AND position > ${span.after} AND position <= ${span.upTo}
     ORDER BY position LIMIT ${limit}`);
+
+/** How many messages wait for a device, and since when the oldest; null when there is none. */
+export const readWaiting = async (
+  reader: Reader,
+  userNum: number,
+  deviceId: string,
+): Promise<{ readonly count: number; readonly oldest_ts: number | null }> =>
+  (await reader.one<{ count: number; oldest_ts: number | null }>(sql`
+    SELECT COUNT(*) AS count, MIN(created_ts) AS oldest_ts FROM to_device_inbox WHERE user_num = ${userNum} AND device_id = ${deviceId}`)) ?? {
+    count: 0,
+    oldest_ts: null,
+  };
 
 /** Deletes a device's messages up to a position. */
 export const deleteMessages = (tx: Transaction, userNum: number, deviceId: string, upTo: number): Promise<number> =>
