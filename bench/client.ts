@@ -3,6 +3,7 @@ import { Pool } from 'undici';
 
 export interface User {
   readonly userId: string;
+  readonly deviceId: string;
   readonly token: string;
 }
 
@@ -42,14 +43,14 @@ export const createClient = (origin: string): Client => {
       const password = 'bench-password';
       const { nonce } = await request<{ nonce: string }>('GET', path);
       const mac = createHmac('sha1', SHARED_SECRET).update([nonce, username, password, 'notadmin'].join('\0')).digest('hex');
-      const made = await request<{ user_id: string; access_token: string }>('POST', path, undefined, {
+      const made = await request<{ user_id: string; device_id: string; access_token: string }>('POST', path, undefined, {
         nonce,
         username,
         password,
         mac,
         admin: false,
       });
-      return { userId: made.user_id, token: made.access_token };
+      return { userId: made.user_id, deviceId: made.device_id, token: made.access_token };
     },
     close: () => pool.destroy(),
   };

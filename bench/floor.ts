@@ -38,7 +38,7 @@ const measure = async (): Promise<void> => {
   await once(server.stdout, 'data');
   const { pid = 0 } = server;
   const client = createClient(`http://127.0.0.1:${String(PORT)}`);
-  const user = { userId: '@user:bench.test', token: 't'.repeat(40) };
+  const user = { userId: '@user:bench.test', deviceId: 'FLOOR', token: 't'.repeat(40) };
   let polling = 0;
   const poll = async (): Promise<void> => {
     for (;;) await client.call('GET', PATH, user);

@@ -19,6 +19,9 @@ export interface Size {
   readonly largeSyncers: number;
   readonly deliveries: number;
   readonly firstSyncs: number;
+  /** Users whose keys are asked for at once, and how often. */
+  readonly keyUsers: number;
+  readonly keyCalls: number;
   /** Calls of each kind that are made before the first that is measured; none just after a start. */
   readonly warmUp: number;
   /** How long the server is left alone before its idle memory is read. */
@@ -35,6 +38,8 @@ export const FULL: Size = {
   largeSyncers: 50,
   deliveries: 15,
   firstSyncs: 5,
+  keyUsers: 200,
+  keyCalls: 20,
   warmUp: 10,
   idleMs: 3000,
 };
@@ -48,6 +53,8 @@ export const QUICK: Size = {
   largeSyncers: 20,
   deliveries: 6,
   firstSyncs: 3,
+  keyUsers: 40,
+  keyCalls: 10,
   warmUp: 5,
   idleMs: 1500,
 };
@@ -60,6 +67,7 @@ export const coldSize = (size: Size): Size => ({
   burstMs: size.burstMs / 3,
   deliveries: Math.ceil(size.deliveries / 3),
   firstSyncs: 1,
+  keyCalls: Math.ceil(size.keyCalls / 4),
   warmUp: 0,
 });
 

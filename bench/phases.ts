@@ -1,3 +1,4 @@
+import { claimKeys, queryKeys, sendToDevices, uploadKeys } from './keys.ts';
 import { drive, measured, prepare, someone, type Bench } from './load.ts';
 import { createRoom } from './seed.ts';
 import type { Figures } from './statistics.ts';
@@ -5,7 +6,19 @@ import { deliver, sendToSyncers } from './syncers.ts';
 import { BODY, crowdContent, send } from './talk.ts';
 
 /** What is put on a running server; each is measured warm, and again as the first thing after a start. */
-export const LOADS = ['rooms', 'one-by-one', 'twenty-rooms', 'one-room', 'large-room', 'delivery', 'first-sync'] as const;
+export const LOADS = [
+  'rooms',
+  'one-by-one',
+  'twenty-rooms',
+  'one-room',
+  'large-room',
+  'delivery',
+  'first-sync',
+  'keys-query',
+  'keys-claim',
+  'keys-upload',
+  'to-device',
+] as const;
 export type LoadName = (typeof LOADS)[number];
 
 const createRooms = async (bench: Bench): Promise<Figures> => {
@@ -51,4 +64,8 @@ export const PHASE: Readonly<Record<LoadName, (bench: Bench) => Promise<Figures>
   'large-room': sendToSyncers,
   delivery: deliver,
   'first-sync': firstSync,
+  'keys-query': queryKeys,
+  'keys-claim': claimKeys,
+  'keys-upload': uploadKeys,
+  'to-device': sendToDevices,
 };

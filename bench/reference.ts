@@ -51,6 +51,10 @@ export const TARGETS: readonly Target[] = [
   { phase: 'start', figure: 'againMs', times: 2 },
   { phase: 'start', figure: 'idleMib', times: 1 },
   { phase: 'bytes', figure: 'perMessage', times: 8 },
+  { phase: 'keys-query', figure: 'p50Ms', times: 4 },
+  { phase: 'keys-claim', figure: 'p50Ms', times: 20 },
+  { phase: 'keys-upload', figure: 'p50Ms', times: 6 },
+  { phase: 'to-device', figure: 'perSecond', times: 12 },
   ...LOAD_TARGETS,
   ...LOAD_TARGETS.map((target) => ({ ...target, phase: `cold-${target.phase}` })),
 ];

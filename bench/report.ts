@@ -12,6 +12,10 @@ const LOAD_TITLES: Readonly<Record<LoadName, string>> = {
   'large-room': 'send into the large room, with syncers',
   delivery: 'delivery to all syncers',
   'first-sync': 'first sync of many rooms',
+  'keys-query': 'ask for the keys of many users',
+  'keys-claim': 'claim a key of each of many devices',
+  'keys-upload': 'upload 50 one-time keys',
+  'to-device': 'messages to devices, 20 at once by 20 users',
 };
 
 const TITLES: Readonly<Record<string, string>> = {

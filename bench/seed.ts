@@ -1,4 +1,5 @@
 import type { Client, User } from './client.ts';
+import { seedKeys } from './keys.ts';
 import { prepare, someone, type Size } from './load.ts';
 
 /** The people and rooms that every run finds. Made once a server and engine; each run works on a copy. */
@@ -82,6 +83,7 @@ export const seed = async (client: Client, size: Size): Promise<World> => {
   const delivery = await withMembers('delivery', size.syncers + 1);
   const large = await withMembers('large', size.members);
   await prepare(4, Math.floor(size.members / 5), (index) => giveRules(client, users, index * 5, [crowded, delivery, large]));
+  await seedKeys(client, users, size);
   const tokens: string[] = [];
   await prepare(4, Math.max(size.syncers, size.largeSyncers) + 1, async (index) => {
     tokens[index] = (await sync(client, someone(users, index), undefined, 0)).next_batch;
