@@ -37,6 +37,7 @@ import {
   keyRoutes,
 } from '#src/devices/index.ts';
 import {
+  createInbox,
   createPeerMembership,
   createRemoteQueries,
   createRoomPeers,
@@ -280,7 +281,7 @@ const assembleReading = async (
   ground: Ground,
   { access, accounts, devices, filters, publishedKeys, remainingKeys, renewDevice, toDevice }: Users,
   { graph, directory }: Rooms,
-  { access: peer }: Peers,
+  { access: peer, client }: Peers,
   { erasedUsers, signingKey }: { erasedUsers: ErasedUsers; signingKey: SigningKey },
 ) => {
   const { config, database, clock, random, strings, jobs, limiters } = ground;
@@ -306,6 +307,7 @@ const assembleReading = async (
   const { hosts } = roomPeers;
   const peerMembership = createPeerMembership({ graph, database, strings, hosts, history, peer, signingKey, config, limiters });
   const lostTime = await openLostTime({ database, log: ground.log('restoration') });
+  const inbox = createInbox({ ...ground, graph, client, peer, serverName, log: ground.log('federation.federation_server') });
   const sync = await createSync({
     database,
     strings,
@@ -336,6 +338,7 @@ const assembleReading = async (
     ...history.routes,
     ...roomPeers.routes,
     ...peerMembership.routes,
+    ...inbox.routes,
     ...typingRoutes({ access, typing }),
     ...accountDataRoutes({ access, accountData, graph, pushRulesOf: async (caller) => ({ global: await push.rules.rulesOf(caller) }) }),
     ...receiptRoutes({ access, receipts }),
@@ -355,11 +358,12 @@ const assembleReading = async (
     ...sync.routes,
   ];
   const close = async (): Promise<void> => {
+    await inbox.close();
     sync.close();
     typing.close();
     await deviceLists.close();
   };
-  return { routes, close, hosts };
+  return { inbox, routes, close, hosts };
 };
 
 /** What goes on beside the requests: followers of streams, and work that an earlier process left. */
@@ -408,6 +412,7 @@ const assemble = async (config: Config, host: Host, database: Database) => {
   });
   const followers = await startFollowers(ground, users, rooms, outbox);
   ground.backgroundUpdates.start();
+  await reading.inbox.resume();
   return {
     routes: [...users.routes, ...peers.routes, ...rooms.routes, ...reading.routes],
     createRegistrationToken: users.accounts.createRegistrationToken,

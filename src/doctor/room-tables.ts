@@ -68,6 +68,10 @@ export const ROOM_TABLES: Readonly<Record<string, RoomTable>> = {
     (after) => sql`SELECT MIN(room_num) AS room_num FROM outbox_rooms WHERE room_num > ${after}`,
     (num) => sql`DELETE FROM outbox_rooms WHERE room_num = ${num}`,
   ),
+  staged_pdus: indexed(
+    (after) => sql`SELECT MIN(room_num) AS room_num FROM staged_pdus WHERE room_num > ${after}`,
+    (num) => sql`DELETE FROM staged_pdus WHERE room_num = ${num}`,
+  ),
   room_state_history: indexed(
     (after) => sql`SELECT MIN(room_num) AS room_num FROM room_state_history WHERE room_num > ${after}`,
     (num) => sql`DELETE FROM room_state_history WHERE room_num = ${num}`,

@@ -26,21 +26,26 @@ export const findCited = async (bench: Workbench, { pdu }: Pick<ParsedEvent, 'pd
   return { prev: prev.found, auth: auth.found, missing: { prev: prev.missing, auth: auth.missing } };
 };
 
-/** The state before an event: that after its prev events, resolved where they differ. Throws `MissingEventsError` where one of them has none. */
-export const stateBefore = async ({ tools, version, pending, reads }: Workbench, prev: readonly RoomEvent[]): Promise<Changed> => {
-  const stateless = prev.filter((event) => event.stateRoot === undefined);
-  if (stateless.length > 0)
+/** Those that an event follows and of which it is not known what state is after them: they are not here, or have no place in the graph. */
+export const unplacedAmong = ({ prev, missing }: Cited): string[] => [
+  ...missing.prev,
+  ...prev.filter((event) => event.stateRoot === undefined).map((event) => event.eventId),
+];
+
+/** The state before an event: that after its prev events and those that are told in the place of some, resolved where they differ. Throws `MissingEventsError` where one has none. */
+export const stateBefore = async (
+  { tools, version, pending, reads }: Workbench,
+  prev: readonly RoomEvent[],
+  told: readonly Changed[] = [],
+): Promise<Changed> => {
+  const placed = prev.filter((event) => event.stateRoot !== undefined);
+  if (placed.length + told.length < prev.length)
     throw new MissingEventsError(
-      stateless.map((event) => event.eventId),
+      prev.filter((event) => event.stateRoot === undefined).map((event) => event.eventId),
       [],
     );
-  const resolved = await resolveRoots(
-    tools,
-    version,
-    pending,
-    reads,
-    prev.map((event) => event.stateRoot as NodeId),
-  );
+  const roots = [...placed.map((event) => event.stateRoot as NodeId), ...told.map(({ root }) => root)];
+  const resolved = await resolveRoots(tools, version, pending, reads, roots);
   addNodes(pending, resolved.created);
-  return resolved;
+  return { root: resolved.root, created: [...told.flatMap(({ created }) => created), ...resolved.created] };
 };

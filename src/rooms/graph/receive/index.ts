@@ -3,11 +3,12 @@ import { changesBetween } from '#src/rooms/graph/extremities.ts';
 import { isAccepted, LET_IN, type RoomEvent, UNVERIFIED } from '#src/rooms/graph/events.ts';
 import { judgeAgain } from '#src/rooms/graph/receive/again.ts';
 import type { Made, Workbench } from '#src/rooms/graph/receive/bench.ts';
-import { type Cited, findCited, stateBefore } from '#src/rooms/graph/receive/cited.ts';
+import { type Cited, findCited, stateBefore, unplacedAmong } from '#src/rooms/graph/receive/cited.ts';
 import type { Incoming } from '#src/rooms/graph/receive/incoming.ts';
 import { judgeInHistory, judgeNow } from '#src/rooms/graph/receive/judge.ts';
 import { MissingEventsError, RefusedEventError } from '#src/rooms/graph/receive/missing.ts';
 import { draftInGraph, headAfter } from '#src/rooms/graph/receive/place.ts';
+import { toldState } from '#src/rooms/graph/receive/told-state.ts';
 import type { Changed } from '#src/rooms/graph/state-tree/tree.ts';
 import { newView, type View } from '#src/rooms/graph/view.ts';
 
@@ -15,6 +16,11 @@ import { newView, type View } from '#src/rooms/graph/view.ts';
 export interface ReceiveOptions {
   /** The auth events that are missing cannot be had: the event is kept as a rejected one, and judged again when they come. */
   readonly withoutAuthEvents?: boolean;
+  /**
+   * The states after events that it follows and whose own place is not known, as another server tells: the ids of their state events, of two for one key the last. Events
+   * that are not here, or rejected, are left out.
+   */
+  readonly statesAfter?: ReadonlyMap<string, readonly string[]>;
   /** This server lets the sender in or out: the event is passed on to the other servers, and is taken in only if it counts. */
   readonly isLetIn?: boolean;
 }
@@ -67,8 +73,11 @@ export const receiveEvent = async (
   if (known?.stateRoot !== undefined) return undefined;
   const cited = await findCited(bench, incoming.parsed);
   const auth = options.withoutAuthEvents === true ? [] : cited.missing.auth;
-  if (cited.missing.prev.length > 0 || auth.length > 0) throw new MissingEventsError(cited.missing.prev, auth);
-  const before = await stateBefore(bench, cited.prev);
+  const unplaced = unplacedAmong(cited);
+  const prev = unplaced.filter((eventId) => options.statesAfter?.has(eventId) !== true);
+  if (prev.length > 0 || auth.length > 0) throw new MissingEventsError(prev, auth);
+  const told = await Promise.all(unplaced.map(async (eventId) => toldState(bench, options.statesAfter?.get(eventId) ?? [])));
+  const before = await stateBefore(bench, cited.prev, told);
   if (options.isLetIn !== true) return receiveUpon(bench, head, incoming, cited, before, known);
   const made = await receiveUpon(bench, head, { ...incoming, facts: incoming.facts | LET_IN }, cited, before, known);
   const event = made.drafted[0]?.event;

@@ -3,7 +3,7 @@ import type { ParsedEvent } from '#src/protocol/events.ts';
 import type { Strings } from '#src/platform/database/strings.ts';
 import type { Transaction } from '#src/platform/database/types.ts';
 import type { Events } from '#src/rooms/graph/event-cache.ts';
-import type { RoomEvent, RoomInfo } from '#src/rooms/graph/events.ts';
+import { type RoomEvent, type RoomInfo, UNVERIFIED } from '#src/rooms/graph/events.ts';
 import type { HotRooms } from '#src/rooms/graph/hot-rooms.ts';
 import type { Numbers } from '#src/rooms/graph/numbers.ts';
 import { judgeAgain } from '#src/rooms/graph/receive/again.ts';
@@ -23,10 +23,18 @@ export interface RoomName {
   readonly version: string;
 }
 
+/** An event from elsewhere whose form and signatures are in order. */
+export type CheckedEvent = Incoming;
+
 /** How events that other servers made come into the rooms. */
 export interface Receiver {
   /** Checks an event by itself: form, signatures, content hash. Throws `DroppedEventError` for one that is not wholly in order. */
   checkEvent(room: RoomName, source: PduSource): Promise<ParsedEvent>;
+  /**
+   * Checks what can be checked of an event without its room's history, for `receiveChecked`: its form and signatures; one whose content hash does not match is kept in its
+   * redacted form. May take as long as asking for keys takes. Throws `DroppedEventError`, also when a key cannot be had.
+   */
+  check(room: RoomInfo, source: PduSource): Promise<CheckedEvent>;
   /**
    * Takes in what became of a user of this server in a room that this server is not in: an invite, a knock, or the end of one. The user alone is shown it, and it changes no
    * state. `alongside` writes in the same transaction, which may run twice. Resolves once it is durable, to the event. Throws `DroppedEventError`.
@@ -42,6 +50,8 @@ export interface Receiver {
    * `MissingEventsError` when it cites what is not here; with `isLetIn` also `RefusedEventError`.
    */
   receive(room: RoomInfo, source: PduSource, options?: ReceiveOptions): Promise<RoomEvent | undefined>;
+  /** The same for an event that is checked already. Events of one room that are given in one turn are received in that order, and share a transaction. */
+  receiveChecked(room: RoomInfo, checked: CheckedEvent, options?: ReceiveOptions): Promise<RoomEvent | undefined>;
   /** Receives auth events that others cite, in any order; they have no place in the timeline. Those that are no events of the room are left out. */
   receiveAuthEvents(room: RoomInfo, sources: readonly PduSource[]): Promise<readonly RoomEvent[]>;
   /**
@@ -118,7 +128,18 @@ export const createReceiver = ({ writer, events, hotRooms, strings, roomNumbers,
     return incoming;
   };
 
+  const receiveChecked: Receiver['receiveChecked'] = async (room, checked, options) => {
+    const made = await writer.write(room, async (draft) => draft.make(async (bench, head) => receiveEvent(bench, head, checked, options)));
+    return made && asItIs(checked.parsed.eventId);
+  };
+
   return {
+    check: async (room, source) => {
+      const incoming = await checkIncoming(room, source, serverKeys);
+      if ((incoming.facts & UNVERIFIED) !== 0) throw new DroppedEventError(`${incoming.parsed.eventId}: ${incoming.fault ?? ''}`);
+      return incoming;
+    },
+    receiveChecked,
     checkEvent: async (room, source) => (await checkWhole(room, source)).parsed,
     receiveOutside: async (room, source, alongside) => {
       const incoming = await checkWhole(room, source);
@@ -132,13 +153,7 @@ export const createReceiver = ({ writer, events, hotRooms, strings, roomNumbers,
         return asItIs(incoming.parsed.eventId);
       });
     },
-    receive: async (room, source, options) => {
-      const incoming = await checkIncoming(room, source, serverKeys);
-      const made = await writer.write(room, async (draft) =>
-        draft.make(async (bench, head) => receiveEvent(bench, head, incoming, options)),
-      );
-      return made && asItIs(incoming.parsed.eventId);
-    },
+    receive: async (room, source, options) => receiveChecked(room, await checkIncoming(room, source, serverKeys), options),
     receiveAuthEvents: async (room, sources) => {
       const incoming = await checkManyIncoming(room, sources, serverKeys);
       const made = await writer.write(room, async (draft) =>

@@ -1,14 +1,13 @@
 import type { Head } from '#src/rooms/graph/draft.ts';
-import { isAccepted, isRejected, type RoomEvent } from '#src/rooms/graph/events.ts';
+import { isAccepted } from '#src/rooms/graph/events.ts';
 import type { Made, Workbench } from '#src/rooms/graph/receive/bench.ts';
 import { findCited } from '#src/rooms/graph/receive/cited.ts';
 import type { Incoming, PduSource } from '#src/rooms/graph/receive/incoming.ts';
 import { receiveUpon } from '#src/rooms/graph/receive/index.ts';
 import { DroppedEventError } from '#src/rooms/graph/receive/missing.ts';
 import { receiveOutliers } from '#src/rooms/graph/receive/outliers.ts';
-import { EMPTY } from '#src/rooms/graph/state-tree/nodes.ts';
-import { put, type StateChange } from '#src/rooms/graph/state-tree/tree.ts';
-import { addNodes, newView } from '#src/rooms/graph/view.ts';
+import { toldState } from '#src/rooms/graph/receive/told-state.ts';
+import { newView } from '#src/rooms/graph/view.ts';
 
 /** A room as the server that lets us in gives it (server-server API, `send_join`). */
 export interface WholeRoom<Event = PduSource> {
@@ -22,24 +21,6 @@ export interface WholeRoom<Event = PduSource> {
   readonly join: Event;
 }
 
-/** The state as far as it can be believed, by key: of events that claim one key, the last. */
-const stateOf = async ({ tools, reads, version }: Workbench, state: readonly Incoming[]): Promise<StateChange[]> => {
-  const changes = new Map<string, StateChange>();
-  let create: RoomEvent | undefined;
-  for (const { parsed } of state) {
-    const event = await reads.eventById(parsed.eventId);
-    const { type, state_key: stateKey } = parsed.pdu;
-    if (event === undefined || isRejected(event) || stateKey === undefined) continue;
-    if (type === 'm.room.create' && stateKey === '') create = event;
-    const key = await tools.states.makeKey(type, stateKey);
-    changes.set(`${String(key.type)}/${String(key.stateKey)}`, { key, event: event.num });
-  }
-  const claimed = create?.pdu.content.room_version ?? '1';
-  if (create === undefined) throw new DroppedEventError('The state of the room has no create event that can be believed');
-  if (claimed !== version.id) throw new DroppedEventError(`The room is not of version ${version.id}`);
-  return [...changes.values()];
-};
-
 /**
  * Takes in a room's state, all that authorises it, and the join that follows. What it is judged by is judged first; events that are not in order are
  * kept as rejected ones or, where not even their signatures are, are not there at all. Throws `DroppedEventError` when the join is not allowed.
@@ -48,8 +29,10 @@ export const receiveWholeRoom = async (bench: Workbench, head: Head, room: Whole
   const known = await bench.reads.eventById(room.join.parsed.eventId);
   if (known?.stateRoot !== undefined) return { drafted: [], revised: [], head };
   const outliers = await receiveOutliers(bench, head, [...room.authChain, ...room.state]);
-  const before = await put(bench.reads.nodes, EMPTY, await stateOf(bench, room.state));
-  addNodes(bench.pending, before.created);
+  const before = await toldState(
+    bench,
+    room.state.map(({ parsed }) => parsed.eventId),
+  );
   const cited = await findCited(bench, room.join.parsed);
   const made = await receiveUpon(bench, head, room.join, cited, before, known, newView(before.root));
   const joined = made.drafted.at(-1)?.event;

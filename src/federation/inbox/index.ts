@@ -1,0 +1,103 @@
+import type { Clock } from '#src/platform/clock.ts';
+import type { Strings } from '#src/platform/database/strings.ts';
+import type { Database } from '#src/platform/database/types.ts';
+import type { Access, Route } from '#src/platform/http/route.ts';
+import type { Jobs } from '#src/platform/jobs/index.ts';
+import type { Logger } from '#src/platform/logging/index.ts';
+import { DroppedEventError, type RoomGraph } from '#src/rooms/graph/index.ts';
+import type { Peer } from '#src/federation/access.ts';
+import type { FederationClient } from '#src/federation/client.ts';
+import { createGaps } from '#src/federation/inbox/gaps.ts';
+import { createSortPdus } from '#src/federation/inbox/pdus.ts';
+import { createRoomQueues, type RoomQueues, type StagedPdu } from '#src/federation/inbox/room-queues.ts';
+import { inboxRoutes } from '#src/federation/inbox/routes.ts';
+import { deleteStaged, deleteTransactionsBefore, readStaged, type StagedRow } from '#src/federation/inbox/store.ts';
+import { createTransactions } from '#src/federation/inbox/transactions.ts';
+
+/** What other servers send, taken in. */
+export interface Inbox {
+  readonly routes: readonly Route[];
+  /** Goes on with the events that an earlier process took in and did not judge; to be called before anything can be sent. */
+  resume(): Promise<void>;
+  /** Ends after what is being done. */
+  close(): Promise<void>;
+}
+
+const PAGE = 500;
+const DAY_MS = 24 * 60 * 60 * 1000;
+/** As long as a transaction is remembered; Synapse does as long. */
+const TRANSACTION_AGE_MS = 30 * DAY_MS;
+const SWEEP_INTERVAL_MS = 60 * 60 * 1000;
+
+interface Tools {
+  readonly graph: RoomGraph;
+  readonly database: Database;
+  readonly strings: Pick<Strings, 'numOf'>;
+  readonly clock: Clock;
+  readonly jobs: Jobs;
+  readonly client: Pick<FederationClient, 'ask'>;
+  readonly peer: Access<Peer>;
+  readonly serverName: string;
+  readonly log: Logger;
+}
+
+export const createInbox = ({ graph, database, strings, clock, jobs, client, peer, serverName, log }: Tools): Inbox => {
+  const forget = async (positions: readonly number[]): Promise<void> =>
+    database.write('judged events', async (tx) => deleteStaged(tx, positions));
+  const queues: RoomQueues = createRoomQueues({ graph, gaps: createGaps({ graph, client, log }), forget, log });
+  const sortPdus = createSortPdus({ graph, strings, serverName, isStaged: queues.has });
+  const transactions = createTransactions({ database, clock, queues, sortPdus, takeEdus: () => Promise.resolve() });
+
+  let resuming = Promise.resolve();
+  let isClosing = false;
+
+  jobs.every('sweep received transactions', SWEEP_INTERVAL_MS, async () => {
+    await database.write('sweep received transactions', async (tx) => deleteTransactionsBefore(tx, clock.now() - TRANSACTION_AGE_MS));
+  });
+
+  const stagedPdu = async ({ position, room_num: roomNum, origin, json }: StagedRow): Promise<StagedPdu | undefined> => {
+    const room = (await graph.rooms([roomNum])).get(roomNum);
+    if (room === undefined) return undefined;
+    try {
+      return { position, room, origin, checked: await graph.check(room, json) };
+    } catch (error) {
+      if (!(error instanceof DroppedEventError)) throw error;
+      log.info(`An event that was taken in is given up: ${error.message}`);
+      return undefined;
+    }
+  };
+
+  const allStaged = async (): Promise<StagedRow[]> => {
+    const rows: StagedRow[] = [];
+    for (let after = 0, isMore = true; isMore;) {
+      const page = await database.read('staged events', (reader) => readStaged(reader, after, PAGE));
+      rows.push(...page);
+      after = page.at(-1)?.position ?? after;
+      isMore = page.length === PAGE;
+    }
+    return rows;
+  };
+
+  const goOn = async (rows: readonly StagedRow[]): Promise<void> => {
+    for (const row of rows) {
+      if (isClosing) return;
+      const pdu = await stagedPdu(row);
+      if (pdu === undefined) await forget([row.position]);
+      else queues.add([pdu]);
+    }
+  };
+
+  return {
+    routes: inboxRoutes({ peer, transactions }),
+    resume: async () => {
+      const rows = await allStaged();
+      if (rows.length > 0) log.info(`${String(rows.length)} events that were taken in have yet to be judged`);
+      resuming = goOn(rows).catch((error: unknown) => log.error({ err: error }, 'Events that were taken in could not be judged'));
+    },
+    close: async () => {
+      isClosing = true;
+      await resuming;
+      await queues.close();
+    },
+  };
+};

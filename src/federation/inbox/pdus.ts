@@ -1,0 +1,99 @@
+import { MatrixError } from '#src/protocol/errors.ts';
+import { authEventIds, type Pdu } from '#src/protocol/events.ts';
+import { domainOf } from '#src/protocol/identifiers.ts';
+import { isJsonObject, type JsonObject, type JsonValue } from '#src/protocol/json.ts';
+import type { Strings } from '#src/platform/database/strings.ts';
+import { parsePdu } from '#src/protocol/events.ts';
+import { roomVersion } from '#src/protocol/room-versions.ts';
+import { type CheckedEvent, DroppedEventError, type RoomGraph, type RoomInfo } from '#src/rooms/graph/index.ts';
+import { checkServerAcl } from '#src/federation/rooms/acl.ts';
+
+/** What becomes of an event of a transaction before it is judged: it is to be staged, or done with already; `error` says why it is not taken in. */
+export interface Sorted {
+  readonly eventId: string;
+  readonly error?: string;
+  readonly staged?: { readonly room: RoomInfo; readonly checked: CheckedEvent };
+}
+
+/** Looks which events of a transaction are for a room of this server, and in order by themselves; events of unknown rooms, and what is no event, are left out. */
+export type SortPdus = (origin: string, pdus: readonly JsonValue[]) => Promise<readonly Sorted[]>;
+
+interface Tools {
+  readonly graph: Pick<RoomGraph, 'room' | 'currentState' | 'memberships' | 'events' | 'check' | 'receiveOutside'>;
+  readonly strings: Pick<Strings, 'numOf'>;
+  readonly serverName: string;
+  /** Whether an event waits to be judged. */
+  readonly isStaged: (eventId: string) => boolean;
+}
+
+const eventIdOf = (room: RoomInfo, pdu: JsonObject): string | undefined => {
+  try {
+    return parsePdu(pdu, roomVersion(room.version)).eventId;
+  } catch (error) {
+    if (error instanceof MatrixError) return undefined;
+    throw error;
+  }
+};
+
+export const createSortPdus = ({ graph, strings, serverName, isStaged }: Tools): SortPdus => {
+  /** Whether an event takes back an invite of a user of this server into a room that this server is not in, and is by whom it was sent. */
+  const takesBackInvite = async (room: RoomInfo, pdu: Pdu): Promise<boolean> => {
+    const { type, state_key: userId, sender, content } = pdu;
+    if (type !== 'm.room.member' || content.membership !== 'leave' || userId === undefined || userId === sender) return false;
+    const userNum = domainOf(userId) === serverName ? await strings.numOf(userId) : undefined;
+    const held = userNum === undefined ? undefined : await graph.memberships.in(room.num, userNum);
+    if (held?.membership !== 'invite') return false;
+    const invite = await graph.events.byNum(held.eventNum);
+    return invite !== undefined && invite.pdu.sender === sender && authEventIds(pdu).includes(invite.eventId);
+  };
+
+  const sortOne = async (room: RoomInfo, isHere: boolean, pdu: JsonObject): Promise<Sorted | undefined> => {
+    const eventId = eventIdOf(room, pdu);
+    if (eventId === undefined) return undefined;
+    const known = await graph.events.byId(eventId);
+    if (known?.stateRoot !== undefined || isStaged(eventId)) return { eventId };
+    try {
+      const checked = await graph.check(room, pdu);
+      if (isHere) return { eventId, staged: { room, checked } };
+      // A server that has been away may think that this one is still in the room.
+      if (await takesBackInvite(room, checked.parsed.pdu)) await graph.receiveOutside(room, pdu, () => undefined);
+      return { eventId };
+    } catch (error) {
+      if (error instanceof DroppedEventError) return { eventId, error: error.message };
+      throw error;
+    }
+  };
+
+  const sortOfRoom = async (origin: string, room: RoomInfo, pdus: readonly JsonObject[]): Promise<Sorted[]> => {
+    try {
+      await checkServerAcl(graph, room, origin);
+    } catch (error) {
+      if (!(error instanceof MatrixError)) throw error;
+      return pdus.flatMap((pdu) => ({ eventId: eventIdOf(room, pdu) ?? '', error: error.message })).filter(({ eventId }) => eventId !== '');
+    }
+    const isHere = await graph.memberships.isHere(room.num);
+    const sorted: Sorted[] = [];
+    const seen = new Set<string>();
+    for (const pdu of pdus) {
+      const one = await sortOne(room, isHere, pdu);
+      if (one === undefined || seen.has(one.eventId)) continue;
+      seen.add(one.eventId);
+      sorted.push(one);
+    }
+    return sorted;
+  };
+
+  return async (origin, pdus) => {
+    const byRoom = Map.groupBy(
+      pdus.filter((pdu) => isJsonObject(pdu)),
+      ({ room_id: roomId }) => roomId,
+    );
+    const rooms = await Promise.all(
+      [...byRoom].map(async ([roomId, ofRoom]) => {
+        const room = typeof roomId === 'string' ? await graph.room(roomId) : undefined;
+        return room === undefined ? [] : sortOfRoom(origin, room, ofRoom);
+      }),
+    );
+    return rooms.flat();
+  };
+};
