@@ -255,6 +255,15 @@ withWorld('a client to which members are not shown hears how many there are, and
   assert.equal(joined(await syncAs(world, ALICE, fourth.next_batch, { filter }), room).summary, undefined);
 });
 
+withWorld('a client that loads lazily and is told the state after hears of whom the timeline tells', async (world) => {
+  const room = await world.makeRoom(ALICE, member(BOB, BOB, 'join'), state(ALICE, 'm.room.name', '', { name: 'x' }));
+  const params = { filter: { room: { state: { lazy_load_members: true } } }, use_state_after: true };
+  const { next_batch: since } = await syncAs(world, ALICE, undefined, params);
+  const kick = await world.append(room, member(ALICE, BOB, 'leave'));
+  const after = joined(await syncAs(world, ALICE, since, params), room).state_after?.events;
+  assert.deepEqual(after?.find((event) => event.state_key === BOB)?.event_id, kick.eventId);
+});
+
 withWorld('filters say which rooms, types and fields are shown', async (world) => {
   const room = await world.makeRoom(ALICE);
   const other = await world.makeRoom(ALICE);

@@ -127,7 +127,12 @@ export const createRoomStates = (tools: StateTools): RoomStates => {
     const { plan, timeline, root } = wish;
     const { reader, filter, since, stateAfter } = request;
     const speakers = new Map<number, string>();
-    for (const { event } of timeline.shown) speakers.set(event.senderNum, event.pdu.sender);
+    for (const { event } of timeline.shown) {
+      speakers.set(event.senderNum, event.pdu.sender);
+      // Who is told the state after the timeline takes none from the timeline (MSC4222): so of whom it tells is told there too.
+      if (stateAfter && event.typeNum === memberTypeNum && event.stateKeyNum !== undefined)
+        speakers.set(event.stateKeyNum, event.pdu.state_key as string);
+    }
     const heroNums = new Set<number>();
     for (const hero of heroes) heroNums.add((await states.keyOf(MEMBER, hero))?.stateKey ?? 0);
     const isWanted = (userNum: number): boolean => userNum === reader.userNum || speakers.has(userNum) || heroNums.has(userNum);
