@@ -98,6 +98,8 @@ export interface SyncClient {
    * client has forgotten all that came after an earlier answer.
    */
   sync(how?: 'again' | 'full' | 'back'): Promise<void>;
+  /** Its user has forgotten a room: nothing more can be read of it, until they come back. */
+  forget(roomId: string): void;
   /** Forgets what no server says anew. */
   forgetTyping(): void;
 }
@@ -177,6 +179,7 @@ const newRoom = (place: Place): KnownRoom => ({
 export const createSyncClient = (get: Get, userId: string, way: Way, { fillsGaps = true } = {}): SyncClient => {
   let beliefs: Beliefs = { since: undefined, rooms: new Map(), accountData: new Map() };
   let earlier: Beliefs[] = [];
+  const forgotten = new Set<string>();
   /** Differs each time the client goes back, so that it is not told what the server has kept of its answers. */
   let timeoutMs = 0;
   const { timeline: timelineFilter = {}, state: stateFilter = {} } = way;
@@ -215,6 +218,8 @@ export const createSyncClient = (get: Get, userId: string, way: Way, { fillsGaps
   };
 
   const takeRoom = async (roomId: string, place: 'join' | 'leave', part: RoomPart, isFull: boolean): Promise<void> => {
+    if (place === 'leave' && forgotten.has(roomId)) return;
+    forgotten.delete(roomId);
     const room = beliefs.rooms.get(roomId) ?? newRoom(place);
     beliefs.rooms.set(roomId, room);
     const { events } = part.timeline;
@@ -227,7 +232,8 @@ export const createSyncClient = (get: Get, userId: string, way: Way, { fillsGaps
     for (const event of told) assert.ok(event.state_key !== undefined && allowsType(stateFilter, event.type), `a state event, for ${name}`);
     for (const event of events) assert.ok(allowsType(timelineFilter, event.type), `an event that the filter lets through, for ${name}`);
     await takeTimeline(room, roomId, part.timeline);
-    if (part.timeline.limited || place === 'leave' || !fillsGaps) room.speakers.clear();
+    const hearsOfMembers = !part.timeline.limited && place === 'join' && fillsGaps && allowsType(timelineFilter, MEMBER);
+    if (!hearsOfMembers) room.speakers.clear();
     // Full state of a room that one is in is all that there is. It says less only to who loads members lazily.
     if (isFull && place === 'join' && stateFilter.lazy_load_members !== true && stateFilter.not_types === undefined) room.state.clear();
     for (const event of told) {
@@ -286,6 +292,10 @@ export const createSyncClient = (get: Get, userId: string, way: Way, { fillsGaps
         assert.equal(textOf(await ask(false, 1)), textOf(sync), `the same answer made anew, for ${name}`);
       }
       await take(sync, isFull);
+    },
+    forget: (roomId) => {
+      forgotten.add(roomId);
+      for (const each of [beliefs, ...earlier]) each.rooms.delete(roomId);
     },
     forgetTyping: () => {
       for (const each of [beliefs, ...earlier]) for (const room of each.rooms.values()) room.typing = undefined;

@@ -132,8 +132,9 @@ const checkRoom = (client: SyncClient, known: KnownRoom, fresh: FreshRoom, forks
   const { part } = fresh;
   checkState(client, known, fresh, forks);
   checkTimeline(client, known, fresh, forks);
-  assert.deepEqual(sorted(known.accountData), sorted(dataOf(part.account_data)), `account data of a room, for ${client.name}`);
+  // What is put on a room that was left is not told until one comes back.
   if (fresh.place === 'leave') return;
+  assert.deepEqual(sorted(known.accountData), sorted(dataOf(part.account_data)), `account data of a room, for ${client.name}`);
   checkSummary(client, known, fresh);
   // A message that the filter leaves out brings no room into an answer, and so no counts.
   const { types, not_types: notTypes, unread_thread_notifications: isByThread } = client.way.timeline ?? {};
