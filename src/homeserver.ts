@@ -307,7 +307,19 @@ const assembleReading = async (
   const { hosts } = roomPeers;
   const peerMembership = createPeerMembership({ graph, database, strings, hosts, history, peer, signingKey, config, limiters });
   const lostTime = await openLostTime({ database, log: ground.log('restoration') });
-  const inbox = createInbox({ ...ground, graph, client, peer, serverName, log: ground.log('federation.federation_server') });
+  const inbox = createInbox({
+    ...ground,
+    graph,
+    client,
+    peer,
+    hosts,
+    typing,
+    receipts,
+    toDevice,
+    deviceLists,
+    serverName,
+    log: ground.log('federation.federation_server'),
+  });
   const sync = await createSync({
     database,
     strings,

@@ -388,3 +388,143 @@ onEachEngine(
   },
   { skip: hasSynapse ? false : NO_SYNAPSE },
 );
+
+interface Synced {
+  readonly next_batch: string;
+  readonly rooms?: { readonly join?: Readonly<Record<string, { readonly ephemeral: { readonly events: readonly Json[] } }>> };
+  readonly to_device?: { readonly events: readonly Json[] };
+  readonly device_lists?: { readonly changed?: readonly string[] };
+}
+
+const sync = async (reader: Person, since?: string): Promise<Synced> =>
+  ok(await reader.get<Synced>(`/sync?timeout=${since === undefined ? '0' : `5000&since=${since}`}`));
+
+/** Syncs on until something is told. */
+const untilTold = async (reader: Person, since: string, what: (synced: Synced) => unknown): Promise<unknown> => {
+  for (let [tries, from] = [0, since]; tries < 20; tries += 1) {
+    const synced = await sync(reader, from);
+    const told = what(synced);
+    if (told !== undefined) return told;
+    from = synced.next_batch;
+  }
+  throw new Error('It was not told');
+};
+
+const ephemeral =
+  (roomId: string, type: string) =>
+  ({ rooms }: Synced): unknown =>
+    rooms?.join?.[roomId]?.ephemeral.events.find((event) => event['type'] === type)?.['content'];
+
+const edu = (type: string, content: JsonObject): JsonObject => ({ edu_type: type, content });
+
+onEachEngine('typing and receipts of other servers are shown, of their own users alone', async (start) => {
+  await using server = await startPeer({}, start);
+  await using peer = await startScriptedPeer();
+  await using outlaw = await startScriptedPeer('127.0.0.1');
+  const alice = await server.register('alice');
+  const roomId = await createRoom(alice);
+  const bob = await joinAsPeer(peer, server, roomId);
+  const eve = await joinAsPeer(outlaw, server, roomId, 'eve');
+  ok(await alice.put(`/rooms/${enc(roomId)}/state/m.room.server_acl`, { allow: ['*'], allow_ip_literals: false }));
+  const typing = (userId: unknown, isTyping: unknown): JsonObject =>
+    edu('m.typing', { room_id: roomId, user_id: userId as string, typing: isTyping as boolean });
+  const read = (userId: string, eventId: string, data: JsonObject = { ts: 1234 }, type = 'm.read'): JsonObject =>
+    edu('m.receipt', { [roomId]: { [type]: { [userId]: { event_ids: [eventId], data } } } });
+  const { next_batch: before } = await sync(alice);
+  const message = bob.say('read this');
+  const first = edu('m.presence', { push: [{ user_id: bob.userId, presence: 'online' }] });
+  const odd = ['text', null, {}, edu('unknown', {}), { edu_type: 'm.typing' }, typing(1, 2), edu('m.receipt', { [roomId]: 1 }), first];
+  ok(await sendTransaction(outlaw, server, [], { edus: [typing(eve.userId, true), read(eve.userId, message.eventId)] }));
+  ok(
+    await sendTransaction(peer, server, [message], {
+      edus: [
+        ...(odd as JsonObject[]),
+        typing(alice.userId, true),
+        typing(`@nobody:${peer.name}`, true),
+        read(alice.userId, message.eventId),
+        read(bob.userId, message.eventId, {}, 'm.read.private'),
+        typing(bob.userId, true),
+        read(bob.userId, message.eventId),
+        read(bob.userId, message.eventId, { ts: 1235, thread_id: 'main' }),
+      ],
+    }),
+  );
+  assert.deepEqual(await untilTold(alice, before, ephemeral(roomId, 'm.typing')), { user_ids: [bob.userId] });
+  let receipts: unknown;
+  for (let tries = 0; tries < 100; tries += 1) {
+    receipts = ephemeral(roomId, 'm.receipt')(await sync(alice));
+    if (JSON.stringify(receipts ?? '').includes('main')) break;
+    await sleep(25);
+  }
+  const inMain = { ts: 1235, thread_id: 'main' };
+  const readers = ((receipts as Json)[message.eventId] as Json)['m.read'] as Json;
+  assert.deepEqual(Object.keys(readers), [bob.userId]);
+  assert.ok([JSON.stringify({ ts: 1234 }), JSON.stringify(inMain)].includes(JSON.stringify(readers[bob.userId])));
+  assert.deepEqual(Object.keys(((receipts as Json)[message.eventId] ?? {}) as Json), ['m.read']);
+  const { next_batch: later } = await sync(alice);
+  ok(await sendTransaction(peer, server, [], { edus: [typing(bob.userId, false)] }));
+  assert.deepEqual(await untilTold(alice, later, ephemeral(roomId, 'm.typing')), { user_ids: [] });
+});
+
+onEachEngine('messages to devices arrive once, also when the server is killed after it has answered', async (start) => {
+  await using server = await startPeer({}, start);
+  await using peer = await startScriptedPeer();
+  const alice = await server.register('alice');
+  const bob = `@bob:${peer.name}`;
+  const direct = (messageId: string, content: JsonObject, more: JsonObject = {}): JsonObject =>
+    edu('m.direct_to_device', {
+      sender: bob,
+      type: 'm.test',
+      message_id: messageId,
+      messages: { [alice.userId]: { [alice.deviceId]: content }, [`@nobody:${server.name}`]: { '*': {} }, [bob]: { '*': {} } },
+      ...more,
+    });
+  const edus = [
+    direct('one', { n: 1 }),
+    direct('one', { n: 1 }),
+    direct('two', {}, { messages: { [alice.userId]: { '*': { n: 2 } } } }),
+    direct('forged', { n: 3 }, { sender: '@bob:elsewhere.test' }),
+    direct('strange', { n: 4 }, { messages: { [alice.userId]: 'text' } }),
+    direct('large', { n: 'x'.repeat(65_536) }),
+    edu('m.direct_to_device', { sender: bob }),
+  ];
+  ok(await sendTransaction(peer, server, [], { edus }));
+  await server.kill();
+  await server.start();
+  ok(await sendTransaction(peer, server, [], { edus }));
+  const { to_device: told, next_batch: since } = await sync(alice);
+  assert.deepEqual(told?.events, [
+    { type: 'm.test', sender: bob, content: { n: 1 } },
+    { type: 'm.test', sender: bob, content: { n: 2 } },
+  ]);
+  const waiting = untilTold(alice, since, ({ to_device: later }) => later?.events[0]?.['content']);
+  ok(await sendTransaction(peer, server, [], { edus: [direct('three', { n: 5 })] }));
+  assert.deepEqual(await waiting, { n: 5 });
+});
+
+onEachEngine('users are told whose devices and keys have changed on other servers', async (start) => {
+  await using server = await startPeer({}, start);
+  await using peer = await startScriptedPeer();
+  const alice = await server.register('alice');
+  const stranger = await server.register('stranger');
+  const bob = await joinAsPeer(peer, server, await createRoom(alice));
+  const changed = ({ device_lists: lists }: Synced): unknown => (lists?.changed?.length === 0 ? undefined : lists?.changed);
+  const update = (userId: string, id: number | string, previous: readonly (number | string)[]): JsonObject =>
+    edu('m.device_list_update', { user_id: userId, device_id: 'D', stream_id: id, prev_id: previous });
+  const others = (await sync(stranger)).next_batch;
+  for (const news of [
+    update(bob.userId, 5, []),
+    update(bob.userId, 6, [5]),
+    update(bob.userId, '9', ['8']),
+    edu('m.signing_key_update', { user_id: bob.userId, master_key: {} }),
+  ]) {
+    const { next_batch: since } = await sync(alice);
+    const waiting = untilTold(alice, since, changed);
+    ok(
+      await sendTransaction(peer, server, [], { edus: [update('@x:elsewhere.test', 1, []), update(`@nobody:${peer.name}`, 1, []), news] }),
+    );
+    assert.deepEqual(await waiting, [bob.userId]);
+  }
+  const { device_lists: lists } = ok(await stranger.get<Synced>(`/sync?timeout=0&since=${others}`));
+  assert.deepEqual(lists?.changed ?? [], []);
+});

@@ -1,3 +1,4 @@
+export type { ListUpdate } from '#src/device-lists/remote-lists.ts';
 export { deviceListRoutes } from '#src/device-lists/routes.ts';
 export { createDeviceLists } from '#src/device-lists/service.ts';
 export type { DeviceLists } from '#src/device-lists/service.ts';

@@ -4,6 +4,7 @@ import type { Database } from '#src/platform/database/types.ts';
 import type { Strings } from '#src/platform/database/strings.ts';
 import type { Logger } from '#src/platform/logging/index.ts';
 import { EVENTS_STREAM, type RoomGraph } from '#src/rooms/graph/index.ts';
+import { createReceiveUpdates, type ListUpdate } from '#src/device-lists/remote-lists.ts';
 import { membersOf, membersOfSeveralEvents, sharersAmong } from '#src/device-lists/views.ts';
 
 /** A stretch of the stream, from its beginning where the reader does not say what is known already. */
@@ -48,6 +49,8 @@ export interface DeviceLists {
   readonly stands: (device: Device, position: number) => void;
   /** Whether a device has been told of a user's latest change; undefined when it has not synced since the start. */
   readonly knows: (device: Device, userNum: number) => Promise<boolean | undefined>;
+  /** Takes in what another server tells of the devices of its users; resolves once it is durable. */
+  readonly receive: (updates: readonly ListUpdate[]) => Promise<void>;
   /** Stops following. */
   readonly close: () => Promise<void>;
 }
@@ -169,6 +172,7 @@ export const createDeviceLists = ({
       const at = stands.get(nameOf(device));
       return at === undefined ? undefined : (await database.read('last device change', (reader) => readLastChange(reader, userNum))) <= at;
     },
+    receive: createReceiveUpdates({ database, strings, memberships: graph.memberships }),
     close: async () => {
       unsubscribe();
       await working;

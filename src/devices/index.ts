@@ -13,7 +13,14 @@ export type { KnownDevices } from '#src/devices/known-devices.ts';
 export { createDeviceKeys } from '#src/devices/keys.ts';
 export type { PublishedKeys } from '#src/devices/published-keys.ts';
 export type { RemainingKeys } from '#src/devices/remaining-keys.ts';
-export { DEVICE_LISTS_STREAM, readChangedLists, readLastChange, readSignedUsers, readSigners } from '#src/devices/list-log.ts';
+export {
+  DEVICE_LISTS_STREAM,
+  noteListChange,
+  readChangedLists,
+  readLastChange,
+  readSignedUsers,
+  readSigners,
+} from '#src/devices/list-log.ts';
 export { devicePort } from '#src/devices/port.ts';
 export type { OnDevicesRemoved } from '#src/devices/port.ts';
 export { createRenewDevice, renewKeys } from '#src/devices/renew-keys.ts';

@@ -40,6 +40,11 @@ export const logListChange = async (tx: Transaction, userNum: number, deviceIds:
       SELECT position FROM device_list_changes WHERE user_num = ${userNum} ORDER BY position DESC LIMIT 1 OFFSET ${MAX_CHANGES})`);
 };
 
+/** Writes down that the devices of a user of another server have changed; who they are that server knows. */
+export const noteListChange = async (tx: Transaction, userNum: number): Promise<void> => {
+  tx.put(lists, { user_num: userNum, position: await tx.nextPositions(DEVICE_LISTS_STREAM) });
+};
+
 /** Writes down that a user has signed the keys of these, or has a new key to sign with: the signer alone is told. */
 export const logSignatures = async (tx: Transaction, signerNum: number, targetNums: readonly number[]): Promise<void> => {
   if (targetNums.length === 0) return;

@@ -23,6 +23,8 @@ export interface Receipts {
    * room, `notFound` for an event that is not there, `invalidParam` for a thread that the event is not in.
    */
   mark(requester: Requester, roomId: string, marks: readonly ReadMark[]): Promise<void>;
+  /** Another server says up to where a user of its has read, at `ts`. An event that is not here, or an older one than before, changes nothing. */
+  receive(room: RoomInfo, userNum: number, mark: ReadMark & { readonly ts: number | undefined }): Promise<void>;
   readonly source: ReceiptSource;
   /** Up to where users have read. */
   readonly readMarks: Pick<ReadMarks, 'of'>;
@@ -57,7 +59,13 @@ export const createReceipts = ({ database, strings, clock, graph, accountData }:
     return { ...event, position: event.position };
   };
 
-  const markRead = async (userNum: number, room: RoomInfo, event: { eventId: string; position: number }, mark: ReadMark): Promise<void> => {
+  const markRead = async (
+    userNum: number,
+    room: RoomInfo,
+    event: { eventId: string; position: number },
+    mark: ReadMark,
+    ts = clock.now(),
+  ): Promise<void> => {
     await database.write('receipt', async (tx) => {
       const key = { room_num: room.num, user_num: userNum, receipt_type: mark.type, thread_id: mark.threadId ?? '' };
       const before = await receiptPosition(tx, key);
@@ -66,7 +74,7 @@ export const createReceipts = ({ database, strings, clock, graph, accountData }:
         ...key,
         event_id: event.eventId,
         event_position: event.position,
-        received_ts: clock.now(),
+        received_ts: ts,
         stream_position: await tx.nextPositions(RECEIPTS_STREAM),
       };
       putReceipt(tx, row);
@@ -106,6 +114,11 @@ export const createReceipts = ({ database, strings, clock, graph, accountData }:
         const event = events[index] as (typeof events)[number];
         await (mark.type === 'm.fully_read' ? markFullyRead(userNum, room, event) : markRead(userNum, room, event, mark));
       }
+    },
+    receive: async (room, userNum, mark) => {
+      const event = await graph.events.byId(mark.eventId);
+      if (event?.roomNum !== room.num || event.position === undefined) return;
+      await markRead(userNum, room, { eventId: event.eventId, position: event.position }, mark, mark.ts);
     },
     readMarks,
     source: createReceiptSource({ database, strings, recent, position, subscribe: (listener) => void listeners.push(listener) }),

@@ -18,8 +18,9 @@ export interface Recipients {
 }
 
 /** As much as other servers take at once. */
-const MAX_CONTENT_BYTES = 65_536;
-const KEY_REQUEST = 'm.room_key_request';
+export const MAX_CONTENT_BYTES = 65_536;
+/** Limited, for there may be many. */
+export const KEY_REQUEST = 'm.room_key_request';
 
 /**
  * Whom a request sends what, without those who cannot exist. Requests for room keys to other users are limited, and those beyond the limit dropped, as

@@ -7,6 +7,7 @@ import type { RateLimiter } from '#src/platform/http/rate-limits.ts';
 import type { Jobs } from '#src/platform/jobs/index.ts';
 import type { Random } from '#src/platform/random.ts';
 import { unknownToken } from '#src/protocol/errors.ts';
+import { deliverable, type IncomingMessages } from '#src/to-device/incoming.ts';
 import { createInboxes } from '#src/to-device/inboxes.ts';
 import { createOnce } from '#src/to-device/once.ts';
 import { createOutbox, type Outbox } from '#src/to-device/outbox.ts';
@@ -15,11 +16,14 @@ import { createToDeviceSource, type ToDeviceSource } from '#src/to-device/source
 import {
   deleteOfDevices,
   deleteOutgoingBefore,
+  deleteReceivedBefore,
   deleteTransactionsBefore,
   type InboxRow,
   insertMessage,
+  putReceivedMessage,
   putTransaction,
   readWaiting,
+  receivedAmong,
   TO_DEVICE_STREAM,
 } from '#src/to-device/store.ts';
 
@@ -31,6 +35,10 @@ export interface ToDevice {
   send(requester: Requester, type: string, txnId: string, messages: Messages): Promise<void>;
   /** How many messages wait for a device, and since when the oldest. */
   waiting(userNum: number, deviceId: string): Promise<{ readonly count: number; readonly oldestTs: number | undefined }>;
+  /**
+   * Stores messages of another server's users, each once, and resolves when they are durable. What is for users and devices that do not exist, or too large, is left out.
+   */
+  receive(origin: string, messages: readonly IncomingMessages[]): Promise<void>;
   /** Deletes what is kept for devices with them. */
   readonly onDevicesRemoved: OnDevicesRemoved;
   readonly source: ToDeviceSource;
@@ -122,11 +130,39 @@ export const createToDevice = (tools: ToDeviceTools): ToDevice => {
     source.wake(woken);
   };
 
+  const receive: ToDevice['receive'] = async (origin, messages) => {
+    if (messages.length === 0) return;
+    const byId = new Map(messages.map((each) => [each.messageId, each]));
+    const all = await Promise.all([...byId.values()].map(async (each) => deliverable(each, tools)));
+    const woken = new Set<number>();
+    await database.write('to-device messages of server', async (tx) => {
+      const before = await receivedAmong(
+        tx,
+        origin,
+        all.map(({ messageId }) => messageId),
+      );
+      const fresh = all.filter(({ messageId }) => !before.has(messageId));
+      if (fresh.length === 0) return;
+      const devices = await knownDevices.of(tx, [...new Set(fresh.flatMap(({ own }) => [...own.keys()]))]);
+      const first = await tx.nextPositions(TO_DEVICE_STREAM, fresh.length);
+      const rows = fresh.flatMap(({ own, around }, index) => insertOwn(tx, own, devices, { position: first + index, around }));
+      for (const { messageId } of fresh) putReceivedMessage(tx, { origin, message_id: messageId, received_ts: clock.now() });
+      tx.onCommit(() => {
+        for (const row of rows) {
+          inboxes.noteMessage(row.user_num, row.device_id, row.position);
+          woken.add(row.user_num);
+        }
+      });
+    });
+    source.wake(woken);
+  };
+
   const sweep = async (): Promise<void> => {
     const beforeTs = clock.now() - TRANSACTION_AGE_MS;
     await database.write('sweep to-device', async (tx) => {
       await deleteTransactionsBefore(tx, beforeTs);
       await deleteOutgoingBefore(tx, clock.now() - OUTGOING_AGE_MS);
+      await deleteReceivedBefore(tx, clock.now() - OUTGOING_AGE_MS);
     });
     once.forgetBefore(beforeTs);
   };
@@ -147,6 +183,7 @@ export const createToDevice = (tools: ToDeviceTools): ToDevice => {
       // What came before times were kept has none.
       return { count, oldestTs: oldestTs === null || oldestTs === 0 ? undefined : oldestTs };
     },
+    receive,
     onDevicesRemoved: async (tx, userNum, deviceIds) => {
       await deleteOfDevices(tx, userNum, deviceIds);
       tx.onCommit(() => {

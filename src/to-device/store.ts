@@ -13,6 +13,9 @@ const transactions: Table<typeof transactionColumns> = {
   key: ['user_num', 'device_id', 'event_type', 'txn_id'],
 };
 
+const receivedColumns = { origin: 'text', message_id: 'text', received_ts: 'bigint' } as const;
+const received: Table<typeof receivedColumns> = { name: 'received_messages', columns: receivedColumns, key: ['origin', 'message_id'] };
+
 const outboxColumns = { destination: 'text', position: 'bigint', content: 'text', created_ts: 'bigint' } as const;
 const outbox: Table<typeof outboxColumns> = { name: 'to_device_outbox', columns: outboxColumns, key: ['destination', 'position'] };
 
@@ -100,3 +103,17 @@ export const deleteOutgoing = (tx: Transaction, destination: string, upTo: numbe
 /** Gives up what could not be sent since before a time. */
 export const deleteOutgoingBefore = (tx: Transaction, beforeTs: number): Promise<number> =>
   tx.run(sql`DELETE FROM to_device_outbox WHERE created_ts < ${beforeTs}`);
+
+/** Notes that a message of another server was taken in. */
+export const putReceivedMessage = (tx: Transaction, row: RowOf<typeof receivedColumns>): void => tx.put(received, row);
+
+/** Those of a server's messages that were taken in before. */
+export const receivedAmong = async (reader: Reader, origin: string, messageIds: readonly string[]): Promise<Set<string>> => {
+  const rows = await reader.all<{ message_id: string }>(sql`
+    SELECT message_id FROM received_messages WHERE origin = ${origin} AND message_id ${sql.in(messageIds)}`);
+  return new Set(rows.map((row) => row.message_id));
+};
+
+/** Forgets messages that were taken in before a time. */
+export const deleteReceivedBefore = (tx: Transaction, beforeTs: number): Promise<number> =>
+  tx.run(sql`DELETE FROM received_messages WHERE received_ts < ${beforeTs}`);

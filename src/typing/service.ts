@@ -25,6 +25,8 @@ export interface TypingSource {
 export interface Typing {
   /** Says that somebody types, for at most `timeoutMs`, or has stopped. Throws `forbidden` for who is not in the room. */
   set(requester: Requester, roomId: string, userId: string, isTyping: boolean, timeoutMs: number): Promise<void>;
+  /** Another server says that a user of its types, which holds for a minute, or has stopped. */
+  receive(roomNum: number, userNum: number, userId: string, isTyping: boolean): Promise<void>;
   readonly source: TypingSource;
   /** Forgets everybody. */
   close(): void;
@@ -34,6 +36,9 @@ export interface Typing {
 type Typists = ReadonlyMap<number, string>;
 
 const MAX_TIMEOUT_MS = 120_000;
+
+/** As long as Synapse believes another server that somebody types. */
+const REMOTE_TIMEOUT_MS = 60_000;
 
 const NOBODY: Typists = new Map();
 
@@ -58,6 +63,18 @@ export const createTyping = ({ graph, random }: { graph: Pick<RoomGraph, 'room' 
     timers.delete(name);
   };
 
+  const note = (roomNum: number, userNum: number, userId: string | undefined, timeoutMs: number): void => {
+    const name = `${String(roomNum)}/${String(userNum)}`;
+    stopTimer(name);
+    change(roomNum, userNum, userId);
+    if (userId === undefined) return;
+    const expire = (): void => {
+      timers.delete(name);
+      change(roomNum, userNum, undefined);
+    };
+    timers.set(name, setTimeout(expire, Math.min(Math.max(0, timeoutMs), MAX_TIMEOUT_MS)).unref());
+  };
+
   const isJoined = async (roomNum: number, userNum: number): Promise<boolean> =>
     (await graph.memberships.in(roomNum, userNum))?.membership === 'join';
 
@@ -79,16 +96,10 @@ export const createTyping = ({ graph, random }: { graph: Pick<RoomGraph, 'room' 
       const room = await graph.room(roomId);
       if (room === undefined || !(await isJoined(room.num, requester.userNum)))
         throw forbidden(`User ${requester.userId} not in room ${roomId}`);
-      const { userNum } = requester;
-      const name = `${String(room.num)}/${String(userNum)}`;
-      stopTimer(name);
-      change(room.num, userNum, isTyping ? userId : undefined);
-      if (!isTyping) return;
-      const expire = (): void => {
-        timers.delete(name);
-        change(room.num, userNum, undefined);
-      };
-      timers.set(name, setTimeout(expire, Math.min(Math.max(0, timeoutMs), MAX_TIMEOUT_MS)).unref());
+      note(room.num, requester.userNum, isTyping ? userId : undefined, timeoutMs);
+    },
+    receive: async (roomNum, userNum, userId, isTyping) => {
+      if (await isJoined(roomNum, userNum)) note(roomNum, userNum, isTyping ? userId : undefined, REMOTE_TIMEOUT_MS);
     },
     source: {
       part: 'typing',

@@ -7,6 +7,7 @@ import type { Logger } from '#src/platform/logging/index.ts';
 import { DroppedEventError, type RoomGraph } from '#src/rooms/graph/index.ts';
 import type { Peer } from '#src/federation/access.ts';
 import type { FederationClient } from '#src/federation/client.ts';
+import { createEdus, type EduTools } from '#src/federation/inbox/edus.ts';
 import { createGaps } from '#src/federation/inbox/gaps.ts';
 import { createSortPdus } from '#src/federation/inbox/pdus.ts';
 import { createRoomQueues, type RoomQueues, type StagedPdu } from '#src/federation/inbox/room-queues.ts';
@@ -29,10 +30,10 @@ const DAY_MS = 24 * 60 * 60 * 1000;
 const TRANSACTION_AGE_MS = 30 * DAY_MS;
 const SWEEP_INTERVAL_MS = 60 * 60 * 1000;
 
-interface Tools {
+interface Tools extends Omit<EduTools, 'untilJudged'> {
   readonly graph: RoomGraph;
   readonly database: Database;
-  readonly strings: Pick<Strings, 'numOf'>;
+  readonly strings: Strings;
   readonly clock: Clock;
   readonly jobs: Jobs;
   readonly client: Pick<FederationClient, 'ask'>;
@@ -41,12 +42,14 @@ interface Tools {
   readonly log: Logger;
 }
 
-export const createInbox = ({ graph, database, strings, clock, jobs, client, peer, serverName, log }: Tools): Inbox => {
+export const createInbox = (tools: Tools): Inbox => {
+  const { graph, database, strings, clock, jobs, client, peer, serverName, log } = tools;
   const forget = async (positions: readonly number[]): Promise<void> =>
     database.write('judged events', async (tx) => deleteStaged(tx, positions));
   const queues: RoomQueues = createRoomQueues({ graph, gaps: createGaps({ graph, client, log }), forget, log });
   const sortPdus = createSortPdus({ graph, strings, serverName, isStaged: queues.has });
-  const transactions = createTransactions({ database, clock, queues, sortPdus, takeEdus: () => Promise.resolve() });
+  const edus = createEdus({ ...tools, untilJudged: queues.idle });
+  const transactions = createTransactions({ database, clock, queues, sortPdus, edus });
 
   let resuming = Promise.resolve();
   let isClosing = false;
@@ -98,6 +101,7 @@ export const createInbox = ({ graph, database, strings, clock, jobs, client, pee
       isClosing = true;
       await resuming;
       await queues.close();
+      await edus.close();
     },
   };
 };

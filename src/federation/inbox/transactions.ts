@@ -2,6 +2,7 @@ import type { Clock } from '#src/platform/clock.ts';
 import type { Database } from '#src/platform/database/types.ts';
 import { badJson, limitExceeded } from '#src/protocol/errors.ts';
 import type { JsonObject, JsonValue } from '#src/protocol/json.ts';
+import type { Edus } from '#src/federation/inbox/edus.ts';
 import type { RoomQueues } from '#src/federation/inbox/room-queues.ts';
 import type { SortPdus } from '#src/federation/inbox/pdus.ts';
 import { insertStaged, putTransactionAnswer, readTransactionAnswer } from '#src/federation/inbox/store.ts';
@@ -34,14 +35,13 @@ export const createTransactions = ({
   clock,
   queues,
   sortPdus,
-  takeEdus,
+  edus: eduTaker,
 }: {
   database: Pick<Database, 'read' | 'write'>;
   clock: Clock;
   queues: RoomQueues;
   sortPdus: SortPdus;
-  /** Takes in EDUs; resolves once those that must not be lost are durable. */
-  takeEdus: (origin: string, edus: readonly JsonValue[]) => Promise<void>;
+  edus: Pick<Edus, 'take' | 'tell'>;
 }): Transactions => {
   const active = new Map<string, { readonly txnId: string; readonly answer: Promise<string> }>();
 
@@ -68,8 +68,9 @@ export const createTransactions = ({
     const before = await database.read('transaction of server', (reader) => readTransactionAnswer(reader, origin, txnId));
     if (before !== undefined) return before;
     if (pdus.length > 0 && !(await queues.hasRoomFor(origin, MAX_WAITING, PATIENCE_MS))) throw limitExceeded(RETRY_AFTER_MS);
-    const edusDone = takeEdus(origin, edus);
+    const edusDone = eduTaker.take(origin, edus);
     const [answer] = await Promise.all([takePdus(origin, txnId, pdus, edusDone), edusDone]);
+    eduTaker.tell(origin, edus);
     return answer;
   };
 

@@ -1,0 +1,37 @@
+import assert from 'node:assert/strict';
+import { withBothDatabases } from '#test/support/databases.ts';
+import { createStrings } from '#src/platform/database/strings.ts';
+import { sql } from '#src/platform/database/sql.ts';
+import type { MembershipRow } from '#src/rooms/graph/index.ts';
+import { createReceiveUpdates } from '#src/device-lists/remote-lists.ts';
+
+const BOB = '@bob:two.example';
+
+withBothDatabases('a list is stale from a missed change on, until it is asked for', async (_t, open) => {
+  const database = await open();
+  const strings = createStrings(database);
+  const userNum = (await strings.intern([BOB])).get(BOB) as number;
+  const rooms = new Map<number, MembershipRow>();
+  const receive = createReceiveUpdates({ database, strings, memberships: { ofUser: async () => rooms } });
+  const stored = async (): Promise<unknown> =>
+    database.read('test', (reader) => reader.one(sql`SELECT last_id, is_stale FROM remote_device_lists WHERE user_num = ${userNum}`));
+  const change = (id: string, ...previous: readonly string[]) => ({ userId: BOB, change: { id, previous } });
+  await receive([change('1')]);
+  assert.equal(await stored(), undefined, 'of who is in no room nothing is kept');
+  rooms.set(1, { membership: 'join' } as MembershipRow);
+  await receive([change('1')]);
+  assert.deepEqual({ ...((await stored()) as object) }, { last_id: '1', is_stale: 1 }, 'nothing is known of what was before');
+  const asIfAskedFor = async (): Promise<void> => {
+    await database.write('test', async (tx) => {
+      await tx.run(sql`UPDATE remote_device_lists SET is_stale = 0 WHERE user_num = ${userNum}`);
+    });
+  };
+  await asIfAskedFor();
+  await receive([change('2', '1'), change('3', '2')]);
+  assert.deepEqual({ ...((await stored()) as object) }, { last_id: '3', is_stale: 0 });
+  await receive([change('5', '4'), change('6', '5')]);
+  assert.deepEqual({ ...((await stored()) as object) }, { last_id: '6', is_stale: 1 });
+  await asIfAskedFor();
+  await receive([{ userId: BOB, change: undefined }]);
+  assert.deepEqual({ ...((await stored()) as object) }, { last_id: '6', is_stale: 1 });
+});

@@ -1,0 +1,63 @@
+import { noteListChange } from '#src/devices/index.ts';
+import { sql } from '#src/platform/database/sql.ts';
+import type { Database, Reader, RowOf, Table, Transaction } from '#src/platform/database/types.ts';
+import type { Strings } from '#src/platform/database/strings.ts';
+import type { RoomGraph } from '#src/rooms/graph/index.ts';
+
+/** What another server tells of a user's devices or keys. */
+export interface ListUpdate {
+  readonly userId: string;
+  /** The change's id and those of the changes before it; undefined for what has no place in their order. */
+  readonly change: { readonly id: string; readonly previous: readonly (string | undefined)[] } | undefined;
+}
+
+const columns = { user_num: 'bigint', last_id: 'text', is_stale: 'bigint' } as const;
+const table: Table<typeof columns> = { name: 'remote_device_lists', columns, key: ['user_num'] };
+
+type RemoteListRow = RowOf<typeof columns>;
+
+const readRemoteLists = (reader: Reader, userNums: readonly number[]): Promise<RemoteListRow[]> =>
+  reader.all<RemoteListRow>(sql`SELECT user_num, last_id, is_stale FROM remote_device_lists WHERE user_num ${sql.in(userNums)}`);
+
+/** Up to where a list is known after a change; it is stale when the change does not follow the last one that is known. */
+const after = (userNum: number, known: RemoteListRow | undefined, { change }: ListUpdate): RemoteListRow => {
+  if (change === undefined) return { user_num: userNum, last_id: known?.last_id ?? '', is_stale: 1 };
+  const follows = known?.is_stale === 0 && change.previous.length > 0 && change.previous.every((id) => id === known.last_id);
+  return { user_num: userNum, last_id: change.id, is_stale: follows ? 0 : 1 };
+};
+
+/**
+ * Takes in what other servers tell of the devices of their users, in order: those who share rooms with them are told, and where a change was missed the list is remembered as
+ * stale. Of users who are in no room that is known here nothing is kept.
+ */
+export const createReceiveUpdates = ({
+  database,
+  strings,
+  memberships,
+}: {
+  database: Pick<Database, 'write'>;
+  strings: Pick<Strings, 'numsOf'>;
+  memberships: Pick<RoomGraph['memberships'], 'ofUser'>;
+}): ((updates: readonly ListUpdate[]) => Promise<void>) => {
+  const isHere = async (userNum: number): Promise<boolean> =>
+    [...(await memberships.ofUser(userNum)).values()].some(({ membership }) => membership === 'join');
+
+  return async (updates) => {
+    if (updates.length === 0) return;
+    const nums = await strings.numsOf([...new Set(updates.map(({ userId }) => userId))]);
+    const here = new Map<string, number>();
+    for (const [userId, userNum] of nums) if (await isHere(userNum)) here.set(userId, userNum);
+    if (here.size === 0) return;
+    await database.write('device lists of server', async (tx: Transaction) => {
+      const known = new Map((await readRemoteLists(tx, [...here.values()])).map((row) => [row.user_num, row]));
+      for (const update of updates) {
+        const userNum = here.get(update.userId);
+        if (userNum !== undefined) known.set(userNum, after(userNum, known.get(userNum), update));
+      }
+      for (const [userNum, row] of known) {
+        tx.put(table, row);
+        await noteListChange(tx, userNum);
+      }
+    });
+  };
+};
