@@ -74,6 +74,9 @@ const fittingPath = ({ template }: RouteName, { alice, room }: Victim): string =
 
 const strangePath = ({ template }: RouteName, segment: string): string => template.replaceAll(/\{[^}]+\}/g, segment);
 
+/** Without a time the old event stream waits half a minute for something new, and there is nothing new here. */
+const waitsUnasked = ({ template }: RouteName): boolean => template.endsWith('/events');
+
 const attacksOn = (route: RouteName, victim: Victim): Attack[] => {
   const { method } = route;
   const path = fittingPath(route, victim);
@@ -82,7 +85,12 @@ const attacksOn = (route: RouteName, victim: Victim): Attack[] => {
   return [
     (method === 'GET' ? [] : BODIES).map((body): Attack => ({ method, path, authorization, body })),
     strange.map((segment): Attack => ({ method, path: strangePath(route, segment), authorization, body: EMPTY })),
-    QUERIES.map((query): Attack => ({ method, path: `${path}?${query}`, authorization, body: EMPTY })),
+    QUERIES.map((query): Attack => ({
+      method,
+      path: `${path}?${waitsUnasked(route) ? 'timeout=0&' : ''}${query}`,
+      authorization,
+      body: EMPTY,
+    })),
     AUTHORIZATIONS.map((wrong): Attack => ({ method, path, authorization: wrong, body: EMPTY })),
   ].flat();
 };

@@ -124,7 +124,8 @@ export const createDeviceLists = ({
     return known;
   };
 
-  const idsOf = async (userNums: Iterable<number>): Promise<string[]> => [...(await strings.textOf([...userNums])).values()];
+  /** In an order that does not hang on what is cached, so that an answer that is made again is the same. */
+  const idsOf = async (userNums: Iterable<number>): Promise<string[]> => [...(await strings.textOf([...userNums])).values()].toSorted();
 
   return {
     part: 'deviceLists',

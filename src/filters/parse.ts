@@ -147,13 +147,14 @@ export interface EventFilter {
   allows(event: Filterable): boolean;
 }
 
-const syncFilterChecker = compile(SyncFilterJson);
-const roomEventFilterChecker = compile(RoomEventFilterJson);
+let syncFilterChecker: Promise<Checker> | undefined;
+let roomEventFilterChecker: Promise<Checker> | undefined;
 
-const checked = ({ violations }: Checker, json: unknown): unknown => {
+const checked = async <Json>(checker: Promise<Checker>, json: unknown): Promise<Json> => {
+  const { check, violations } = await checker;
+  if (check(json)) return json as Json;
   const [first] = violations(json);
-  if (first === undefined) return json;
-  throw badJson(`Invalid filter: ${first.instancePath.slice(0, 100)} ${first.message.slice(0, 100)}`);
+  throw badJson(`Invalid filter: ${first?.instancePath.slice(0, 100) ?? ''} ${first?.message.slice(0, 100) ?? ''}`);
 };
 
 const parseJson = (text: string): unknown => {
@@ -165,8 +166,9 @@ const parseJson = (text: string): unknown => {
 };
 
 /** Makes a filter of the JSON of one, which is checked first; throws `M_BAD_JSON`. Timelines are limited to `maxTimelineLimit`. */
-export const syncFilterOf = (json: unknown, maxTimelineLimit: number): SyncFilter => {
-  const filter = checked(syncFilterChecker, json) as SyncFilterJson;
+export const syncFilterOf = async (json: unknown, maxTimelineLimit: number): Promise<SyncFilter> => {
+  syncFilterChecker ??= compile(SyncFilterJson);
+  const filter = await checked<SyncFilterJson>(syncFilterChecker, json);
   const { room = {} } = filter;
   const timeline = roomEventFilter(room.timeline ?? {});
   const { limit } = timeline;
@@ -186,14 +188,17 @@ export const syncFilterOf = (json: unknown, maxTimelineLimit: number): SyncFilte
 };
 
 /** A sync filter from its text, as `/sync?filter={…}` has it; throws `M_NOT_JSON` or `M_BAD_JSON`. */
-export const parseSyncFilter = (text: string, maxTimelineLimit: number): SyncFilter => syncFilterOf(parseJson(text), maxTimelineLimit);
+export const parseSyncFilter = async (text: string, maxTimelineLimit: number): Promise<SyncFilter> =>
+  syncFilterOf(parseJson(text), maxTimelineLimit);
 
 /** A room event filter from its text, as `/messages?filter={…}` has it; throws `M_NOT_JSON` or `M_BAD_JSON`. */
-export const parseRoomEventFilter = (text: string): RoomEventFilter =>
-  roomEventFilter(checked(roomEventFilterChecker, parseJson(text)) as RoomEventFilterJson);
+export const parseRoomEventFilter = async (text: string): Promise<RoomEventFilter> => {
+  roomEventFilterChecker ??= compile(RoomEventFilterJson);
+  return roomEventFilter(await checked<RoomEventFilterJson>(roomEventFilterChecker, parseJson(text)));
+};
 
 /** The same, as those below who may not know filters take it: what it lets through, and whether members are loaded lazily. */
 export const parseEventFilter = async (text: string): Promise<EventFilter> => {
-  const filter = parseRoomEventFilter(text);
+  const filter = await parseRoomEventFilter(text);
   return { lazyLoadMembers: filter.lazyLoadMembers, relatedBy: relatedByOf(filter), allows: (event) => allows(filter, event) };
 };

@@ -39,7 +39,7 @@ export const createFilters = ({ database, config }: { database: Database; config
   const cache = new LRUCache<string, SyncFilter>({ maxSize: MAX_CACHED_BYTES });
 
   const parse = async (text: string, cacheKey: string): Promise<SyncFilter> => {
-    const filter = parseSyncFilter(text, maxTimelineLimit);
+    const filter = await parseSyncFilter(text, maxTimelineLimit);
     cache.set(cacheKey, filter, { size: 1000 + cacheKey.length + 2 * text.length });
     return filter;
   };
@@ -51,7 +51,7 @@ export const createFilters = ({ database, config }: { database: Database; config
 
   return {
     add: async (userNum, given) => {
-      syncFilterOf(given, maxTimelineLimit);
+      await syncFilterOf(given, maxTimelineLimit);
       const text = canonicalJson(clampTimeline(given, maxTimelineLimit));
       if (Buffer.byteLength(text) > MAX_FILTER_BYTES) throw tooLarge(`The filter is larger than ${String(MAX_FILTER_BYTES)} bytes`);
       const digest = hash('sha256', text, 'buffer');

@@ -220,7 +220,7 @@ const perform = async (app: App, mounted: Mounted, incoming: HttpRequest, params
   if (incoming.url.includes('%00')) throw invalidParam('The URL must not contain NUL');
   const caller = await route.access.identify(incoming);
   route.limit?.(caller, incoming);
-  const checks = (mounted.checks ??= compileChecks(route));
+  const checks = (mounted.checks ??= await compileChecks(route));
   const query = checks.query(incoming.query);
   const body = route.body === undefined ? undefined : await readJson(app, route, checks, incoming);
   return route.handle({ caller, params, query, body, request: incoming });

@@ -116,9 +116,9 @@ const queryCheck = (schema: Schema, checker: Checker): Checks['query'] => {
 };
 
 /** Compiles a route's schemas. */
-export const compileChecks = (route: Route): Checks => {
-  const query = route.query === undefined ? undefined : queryCheck(route.query, compile(route.query));
-  const body = route.body === undefined ? undefined : compile(route.body);
+export const compileChecks = async (route: Route): Promise<Checks> => {
+  const query = route.query === undefined ? undefined : queryCheck(route.query, await compile(route.query));
+  const body = route.body === undefined ? undefined : await compile(route.body);
   return {
     query: query ?? ((raw) => raw),
     body: (value) => {
