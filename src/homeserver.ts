@@ -37,9 +37,11 @@ import {
   keyRoutes,
 } from '#src/devices/index.ts';
 import {
+  createBackfill,
   createInbox,
   createPeerMembership,
   createRemoteQueries,
+  createQuestions,
   createRoomPeers,
   openOutbox,
   openPeers,
@@ -281,7 +283,7 @@ const assembleReading = async (
   ground: Ground,
   { access, accounts, devices, filters, publishedKeys, remainingKeys, renewDevice, toDevice }: Users,
   { graph, directory }: Rooms,
-  { access: peer, client }: Peers,
+  { access: peer, client, isAllowed }: Peers,
   { erasedUsers, signingKey }: { erasedUsers: ErasedUsers; signingKey: SigningKey },
 ) => {
   const { config, database, clock, random, strings, jobs, limiters } = ground;
@@ -307,10 +309,21 @@ const assembleReading = async (
   const { hosts } = roomPeers;
   const peerMembership = createPeerMembership({ graph, database, strings, hosts, history, peer, signingKey, config, limiters });
   const lostTime = await openLostTime({ database, log: ground.log('restoration') });
+  const questions = createQuestions({ graph, client, log: ground.log('handlers.federation') });
+  const backfill = createBackfill({
+    ...ground,
+    graph,
+    questions,
+    hosts,
+    isAllowed,
+    serverName,
+    log: ground.log('handlers.federation'),
+  });
+  history.fillGapsBy(backfill.fill);
   const inbox = createInbox({
     ...ground,
     graph,
-    client,
+    questions,
     peer,
     hosts,
     typing,
@@ -371,6 +384,7 @@ const assembleReading = async (
   ];
   const close = async (): Promise<void> => {
     await inbox.close();
+    await backfill.close();
     sync.close();
     typing.close();
     await deviceLists.close();

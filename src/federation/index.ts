@@ -3,6 +3,7 @@ export type { RemoteQueries } from '#src/federation/queries.ts';
 export { queryRoutes } from '#src/federation/query-routes.ts';
 export { openPeers } from '#src/federation/service.ts';
 export type { Peers } from '#src/federation/service.ts';
+export { createBackfill, createQuestions } from '#src/federation/history/index.ts';
 export { createInbox } from '#src/federation/inbox/index.ts';
 export { createPeerMembership } from '#src/federation/membership/index.ts';
 export { openOutbox } from '#src/federation/outbox/index.ts';

@@ -64,6 +64,11 @@ withBothDatabases('receipts move on, by thread, and private ones are for their u
     assert.deepEqual(await told(BOB, since, each), forBob);
     assert.deepEqual(await told(ALICE, since, each), [...forBob, `${idOf(2)} m.read.private ${ALICE} `].toSorted());
   }
+  await mark(BOB, 'm.read', idOf(1));
+  await mark(BOB, 'm.read', idOf(1), 'main');
+  const wholeRoom = [`${inThread.eventId} m.read ${BOB} ${idOf(0)}`, `${idOf(1)} m.read ${BOB} `].toSorted();
+  for (const each of [receipts, createReceipts(tools)])
+    assert.deepEqual(await told(BOB, since, each), wholeRoom, 'the receipt of the whole room is told before that of a thread');
   assert.ok(woken.every((num) => num === room.num) && woken.length >= 4);
 
   const marker = { userNum: requester(BOB).userNum, roomNum: room.num, type: 'm.fully_read' };

@@ -37,6 +37,7 @@ export interface ReceiptSourceTools {
   readonly subscribe: (listener: (roomNum: number) => void) => void;
 }
 
+/** One user's receipts of one kind at one event: that for the whole room goes before those for its threads, which it includes (MSC4102). */
 const contentOf = (rows: readonly ReceiptRow[], userIds: ReadonlyMap<number, string>): ReceiptContent => {
   const content: ReceiptContent = {};
   for (const row of rows) {
@@ -44,6 +45,8 @@ const contentOf = (rows: readonly ReceiptRow[], userIds: ReadonlyMap<number, str
     if (userId === undefined) continue;
     const byType = (content[row.event_id] ??= {});
     const byUser = (byType[row.receipt_type] ??= {});
+    const known = byUser[userId];
+    if (row.thread_id !== '' && known !== undefined && known.thread_id === undefined) continue;
     byUser[userId] = { ts: row.received_ts, ...(row.thread_id !== '' && { thread_id: row.thread_id }) };
   }
   return content;

@@ -6,8 +6,8 @@ import type { Jobs } from '#src/platform/jobs/index.ts';
 import type { Logger } from '#src/platform/logging/index.ts';
 import { DroppedEventError, type RoomGraph } from '#src/rooms/graph/index.ts';
 import type { Peer } from '#src/federation/access.ts';
-import type { FederationClient } from '#src/federation/client.ts';
 import { createEdus, type EduTools } from '#src/federation/inbox/edus.ts';
+import type { Questions } from '#src/federation/history/questions.ts';
 import { createGaps } from '#src/federation/inbox/gaps.ts';
 import { createSortPdus } from '#src/federation/inbox/pdus.ts';
 import { createRoomQueues, type RoomQueues, type StagedPdu } from '#src/federation/inbox/room-queues.ts';
@@ -36,17 +36,17 @@ interface Tools extends Omit<EduTools, 'untilJudged'> {
   readonly strings: Strings;
   readonly clock: Clock;
   readonly jobs: Jobs;
-  readonly client: Pick<FederationClient, 'ask'>;
+  readonly questions: Questions;
   readonly peer: Access<Peer>;
   readonly serverName: string;
   readonly log: Logger;
 }
 
 export const createInbox = (tools: Tools): Inbox => {
-  const { graph, database, strings, clock, jobs, client, peer, serverName, log } = tools;
+  const { graph, database, strings, clock, jobs, questions, peer, serverName, log } = tools;
   const forget = async (positions: readonly number[]): Promise<void> =>
     database.write('judged events', async (tx) => deleteStaged(tx, positions));
-  const queues: RoomQueues = createRoomQueues({ graph, gaps: createGaps({ graph, client, log }), forget, log });
+  const queues: RoomQueues = createRoomQueues({ graph, gaps: createGaps({ graph, questions, log }), forget, log });
   const sortPdus = createSortPdus({ graph, strings, serverName, isStaged: queues.has });
   const edus = createEdus({ ...tools, untilJudged: queues.idle });
   const transactions = createTransactions({ database, clock, queues, sortPdus, edus });

@@ -29,6 +29,8 @@ import {
 
 /** The stream whose positions are the places of events in the timeline. */
 export const EVENTS_STREAM = 'events';
+/** Counts the places of events that were fetched from the past: place n is the position -n. */
+const PAST_STREAM = 'backfill';
 
 /** All that one commit writes for one room. */
 export interface Batch {
@@ -57,15 +59,23 @@ export interface Committed {
   readonly head: Head;
 }
 
-/** The events as they will be: in their places, and as later steps of the batch have judged them. */
-const place = ({ drafted, revised }: DraftWork, first: number): RoomEvent[] => {
+/**
+ * The events as they will be: in their places, and as later steps of the batch have judged them. `first` is the first place in the timeline,
+ * `lastPast` the furthest in the past; those of the past come oldest first.
+ */
+const place = ({ drafted, revised }: DraftWork, first: number, lastPast: number): RoomEvent[] => {
   const again = new Map(revised.map((event) => [event.num, event]));
-  let position = first;
-  return drafted.map(({ event, inTimeline }) => {
+  let [position, past] = [first, -lastPast];
+  return drafted.map(({ event, inTimeline, isPast }) => {
     const { facts, fault, stateRoot } = again.get(event.num) ?? event;
-    return { ...event, facts, fault, stateRoot, ...(inTimeline ? { position: position++ } : {}) };
+    const at = inTimeline ? position++ : isPast === true ? past++ : event.position;
+    return { ...event, facts, fault, stateRoot, position: at };
   });
 };
+
+/** The number of the last of so many new places in the past. */
+const takePlacesInPast = async (tx: Transaction, count: number): Promise<number> =>
+  count === 0 ? 0 : (await tx.nextPositions(PAST_STREAM, count)) + count - 1;
 
 /** Memberships that a drafted event's state changes touch. */
 export type MembershipsOf = (drafted: Drafted) => readonly MembershipRow[];
@@ -91,7 +101,7 @@ const writeEvent = async (
     else insertPendingRedaction(tx, batch.room.num, drafted.redacts.pendingId, event.num);
   }
   insertMissing(tx, event, drafted.missing);
-  if (drafted.arrives) await deleteMissing(tx, batch.room.num, event.eventId);
+  if (drafted.arrives) await deleteMissing(tx, batch.room.num, event.eventId, event.stateRoot !== undefined);
   if (drafted.settles) await deletePendingRedactions(tx, batch.room.num, event.eventId);
 };
 
@@ -133,7 +143,7 @@ export const writeBatch = async (tx: Transaction, batch: Batch, membershipsOf: M
   const isUntold = (live.at(-1)?.currentRoot ?? batch.rootBefore) !== head.view.root;
   const count = live.length + (isUntold ? 1 : 0);
   const first = count === 0 ? 0 : await tx.nextPositions(EVENTS_STREAM, count);
-  const events = place(batch.work, first);
+  const events = place(batch.work, first, await takePlacesInPast(tx, drafted.filter((each) => each.isPast).length));
   if (batch.isNew) insertRoom(tx, batch.room, clock.now());
   const told = toldPositions(drafted, events, isUntold ? first + live.length : undefined);
   let root = batch.rootBefore;

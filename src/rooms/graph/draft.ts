@@ -55,6 +55,8 @@ export interface RoomDraft {
 export interface Drafted {
   readonly event: RoomEvent;
   readonly inTimeline: boolean;
+  /** Whether its place is in the room's past, behind all that was here before it. */
+  readonly isPast?: boolean;
   readonly authNums: readonly number[];
   readonly nodes: readonly StoredNode[];
   /** The root of the room's current state once this event counts. */
@@ -67,7 +69,7 @@ export interface Drafted {
   readonly replaces: boolean;
   /** Whether others cite it that were here before it. */
   readonly arrives: boolean;
-  /** What it cites and is not here. */
+  /** What it cites and is not here, and what it follows and has no place in the graph. */
   readonly missing: { readonly prev: readonly string[]; readonly auth: readonly string[] };
 }
 

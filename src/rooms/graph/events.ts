@@ -14,6 +14,9 @@ export const UNVERIFIED = 16;
 /** This server has let its sender, a user of another, in or out, and so passes it on to the servers in the room (server-server API, `send_join`). */
 export const LET_IN = 32;
 
+/** What it follows was not all here when it came: between it and the timeline before it something may be missing. */
+export const AFTER_GAP = 64;
+
 /** Made by servers to tie up the ends of a room; says nothing to people. */
 export const DUMMY_EVENT = 'org.matrix.dummy_event';
 
@@ -25,6 +28,9 @@ export const NOT_ACCEPTED = REJECTED | SOFT_FAILED | HELD;
 
 /** Whether an event counts: it is shown to those who may see it, and others may follow it. */
 export const isAccepted = ({ facts }: { readonly facts: number }): boolean => (facts & NOT_ACCEPTED) === 0;
+
+/** Whether the timeline before an event may lack something. */
+export const isAfterGap = ({ facts }: { readonly facts: number }): boolean => (facts & AFTER_GAP) !== 0;
 
 export const isRejected = ({ facts }: { readonly facts: number }): boolean => (facts & REJECTED) !== 0;
 
@@ -48,7 +54,7 @@ export interface RoomEvent {
   readonly writerNum: number;
   /** The state after the event; undefined for outliers. */
   readonly stateRoot: NodeId | undefined;
-  /** `REJECTED`, `SOFT_FAILED`, `HELD`, `REDUCED`, `UNVERIFIED`: the sum of those that apply. */
+  /** `REJECTED`, `SOFT_FAILED`, `HELD`, `REDUCED`, `UNVERIFIED`, `LET_IN`, `AFTER_GAP`: the sum of those that apply. */
   readonly facts: number;
   readonly fault: string | undefined;
   /** The number of the redaction that applies to it. */

@@ -39,6 +39,7 @@ export {
   DUMMY_EVENT,
   HELD,
   isAccepted,
+  isAfterGap,
   isRejected,
   LET_IN,
   NEVER_SHOWN,
@@ -65,7 +66,7 @@ export { createLooseEnds, scheduleLooseEnds } from '#src/rooms/graph/loose-ends.
 export { scheduleGraphJanitor } from '#src/rooms/graph/janitor.ts';
 export type { CommitParticipant } from '#src/rooms/graph/writer.ts';
 export type { Drafted } from '#src/rooms/graph/draft.ts';
-export type { SilentChange, Timeline } from '#src/rooms/graph/timeline.ts';
+export type { Gap, SilentChange, Timeline } from '#src/rooms/graph/timeline.ts';
 
 /** The heart: rooms' event graphs and states. Everything above reads rooms by this door and changes them by its commands. */
 export interface RoomGraph extends Receiver {

@@ -64,6 +64,19 @@ export const roomEventNumsForwards = async (reader: Reader, roomNum: number, poi
         ORDER BY depth, stream_position LIMIT ${limit}`,
   );
 
+/** Which events are missing that events of the timeline follow, those of the deepest first; with the depth and the sender of the event that follows. Costs what is missing in the room. */
+export const gapsBetween = async (
+  reader: Reader,
+  roomNum: number,
+  after: number,
+  upTo: number,
+  limit: number,
+): Promise<{ missing_event_id: string; depth: number; sender_num: number }[]> =>
+  reader.all(sql`
+    SELECT m.missing_event_id, e.depth, e.sender_num FROM missing_events m JOIN events e ON e.event_num = m.event_num
+    WHERE m.room_num = ${roomNum} AND m.is_auth = 0 AND e.depth > ${after} AND e.depth <= ${upTo} AND e.stream_position IS NOT NULL
+    ORDER BY e.depth DESC, m.missing_event_id LIMIT ${limit}`);
+
 interface RawMembership {
   readonly room_num: number;
   readonly user_num: number;

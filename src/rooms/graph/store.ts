@@ -316,7 +316,7 @@ export const setForgotten = async (tx: Transaction, roomNum: number, userNum: nu
   await tx.run(sql`UPDATE memberships SET forgotten = 1 WHERE room_num = ${roomNum} AND user_num = ${userNum}`);
 };
 
-/** Writes down which events an event cites that are not here. */
+/** Writes down which events an event cites that are not here or, of those that it follows, have no place in the graph. */
 export const insertMissing = (
   tx: Transaction,
   event: RoomEvent,
@@ -334,6 +334,9 @@ export const waitingFor = async (reader: Reader, roomNum: number, eventId: strin
     sql`SELECT event_num, is_auth FROM missing_events WHERE room_num = ${roomNum} AND missing_event_id = ${eventId} ORDER BY event_num`,
   );
 
-export const deleteMissing = async (tx: Transaction, roomNum: number, eventId: string): Promise<void> => {
-  await tx.run(sql`DELETE FROM missing_events WHERE room_num = ${roomNum} AND missing_event_id = ${eventId}`);
+/** An event has come. Without a place in the graph it authorises others, and is still missing for those that follow it. */
+export const deleteMissing = async (tx: Transaction, roomNum: number, eventId: string, hasPlace: boolean): Promise<void> => {
+  await tx.run(
+    sql`DELETE FROM missing_events WHERE room_num = ${roomNum} AND missing_event_id = ${eventId} AND is_auth >= ${hasPlace ? 0 : 1}`,
+  );
 };

@@ -4,6 +4,7 @@ import type { RoomEvent } from '#src/rooms/graph/events.ts';
 import type { NodeId } from '#src/rooms/graph/state-tree/nodes.ts';
 import {
   eventNumsBetween,
+  gapsBetween,
   type HistoryPoint,
   roomEventNumsBackwards,
   roomEventNumsForwards,
@@ -17,6 +18,14 @@ export interface SilentChange {
   readonly position: number;
 }
 
+/** An event that is missing where the timeline goes on from it. */
+export interface Gap {
+  readonly missingId: string;
+  /** The depth of the event that follows it. */
+  readonly depth: number;
+  readonly senderNum: number;
+}
+
 /** Events in their orders: by live position for sync and followers, by depth and position for history. */
 export interface Timeline {
   /** A room's newest events with positions in (after, upTo], oldest first; `limited` says that there were more than `limit`. */
@@ -25,6 +34,8 @@ export interface Timeline {
   backwards(roomNum: number, point: HistoryPoint, limit: number): Promise<readonly RoomEvent[]>;
   /** A room's events after a place in its history, oldest first. */
   forwards(roomNum: number, point: HistoryPoint, limit: number): Promise<readonly RoomEvent[]>;
+  /** What is missing before events of the room's timeline whose depths are in (after, upTo], before the deepest first. */
+  gaps(roomNum: number, after: number, upTo: number, limit: number): Promise<readonly Gap[]>;
   /** Live events of all rooms with positions in (from, to], oldest first. */
   between(from: number, to: number, limit: number): Promise<readonly RoomEvent[]>;
   /** Changes of rooms' current states at positions in (from, to] that have no event of their own there, because state was resolved anew; oldest first. */
@@ -108,6 +119,12 @@ export const createTimeline = (database: Database, events: Events, soleWriter: b
       list('history backwards', async (reader) => roomEventNumsBackwards(reader, roomNum, point, limit)),
     forwards: async (roomNum, point, limit) =>
       list('history forwards', async (reader) => roomEventNumsForwards(reader, roomNum, point, limit)),
+    gaps: async (roomNum, after, upTo, limit) =>
+      (await database.read('gaps in history', async (reader) => gapsBetween(reader, roomNum, after, upTo, limit))).map((row) => ({
+        missingId: row.missing_event_id,
+        depth: row.depth,
+        senderNum: row.sender_num,
+      })),
     between: async (after, upTo, limit) => {
       const known = from(server, after)?.filter((event) => (event.position as number) <= upTo);
       if (known !== undefined) return known.slice(0, limit).map(latest);

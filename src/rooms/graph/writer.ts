@@ -213,8 +213,8 @@ const commitPart = async (tools: WriterTools, hot: HotRoom, work: DraftWork, pen
 };
 
 /** Whether an event changes nothing but that it is here: no place in the graph, and nothing waited for it. */
-const standsByItself = ({ inTimeline, nodes, changes, redacts, settles, replaces, arrives }: Drafted): boolean =>
-  !(inTimeline || settles || replaces || arrives) && nodes.length === 0 && changes.length === 0 && redacts === undefined;
+const standsByItself = ({ inTimeline, isPast = false, nodes, changes, redacts, settles, replaces, arrives }: Drafted): boolean =>
+  !(inTimeline || isPast || settles || replaces || arrives) && nodes.length === 0 && changes.length === 0 && redacts === undefined;
 
 /**
  * Commits what a batch has made. What comes first in it and only authorises the rest, thousands of events where a large room is taken in, is written ahead in parts,

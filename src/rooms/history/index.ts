@@ -6,6 +6,7 @@ import type { RoomGraph } from '#src/rooms/graph/index.ts';
 import { createReadAccess, type ReadAccess } from '#src/rooms/history/access.ts';
 import { createBundles } from '#src/rooms/history/bundles.ts';
 import type { ParseFilter } from '#src/rooms/history/filter.ts';
+import type { FillGaps } from '#src/rooms/history/gaps.ts';
 import { createPagination, type Pagination } from '#src/rooms/history/pagination.ts';
 import { createPointOf } from '#src/rooms/history/points.ts';
 import { createPresenter, type Presenter, type TransactionIdOf } from '#src/rooms/history/presenter.ts';
@@ -19,6 +20,7 @@ export { shownPdu } from '#src/rooms/history/client-event.ts';
 export type { EventFormat } from '#src/rooms/history/client-event.ts';
 export type { ReadAccess, Reading } from '#src/rooms/history/access.ts';
 export type { EventFilter, ParseFilter } from '#src/rooms/history/filter.ts';
+export type { DepthSpan, FillGaps, Filling } from '#src/rooms/history/gaps.ts';
 export type { Presenter, RoomReader, Shown, TransactionIdOf } from '#src/rooms/history/presenter.ts';
 export type { SiftRelated } from '#src/rooms/history/relations.ts';
 export type { ReplacedState } from '#src/rooms/history/replaced-state.ts';
@@ -35,6 +37,8 @@ export interface History {
   readonly access: ReadAccess;
   readonly reading: ReadHistory;
   readonly siftRelated: SiftRelated;
+  /** From now on what is missing where somebody reads is asked for in this way; until then it stays missing. */
+  fillGapsBy(fill: FillGaps): void;
   readonly routes: readonly Route[];
 }
 
@@ -60,7 +64,18 @@ export const createHistory = (tools: HistoryTools): History => {
   const pointOf = createPointOf(graph);
   const relations = createRelations({ ...tools, access: readAccess, visibility, presenter, readBundles, pointOf });
   const { siftRelated } = relations;
-  const pagination = createPagination({ graph, access: readAccess, visibility, presenter, stateReader, pointOf, siftRelated });
+  let fillGaps: FillGaps = async () => Promise.resolve('whole');
+  const pagination = createPagination({
+    graph,
+    clock: tools.clock,
+    access: readAccess,
+    visibility,
+    presenter,
+    stateReader,
+    pointOf,
+    siftRelated,
+    fillGaps: async (...asked) => fillGaps(...asked),
+  });
   return {
     visibility,
     presenter,
@@ -68,6 +83,9 @@ export const createHistory = (tools: HistoryTools): History => {
     access: readAccess,
     reading: { messages: pagination.messages, state: stateReader.state },
     siftRelated,
+    fillGapsBy: (fill) => {
+      fillGaps = fill;
+    },
     routes: historyRoutes({ access, pagination, stateReader, relations, parseFilter }),
   };
 };

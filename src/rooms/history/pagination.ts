@@ -1,8 +1,10 @@
+import type { Clock } from '#src/platform/clock.ts';
 import { forbidden, notFound } from '#src/protocol/errors.ts';
 import type { HistoryPoint, RoomEvent, RoomGraph, RoomInfo } from '#src/rooms/graph/index.ts';
 import type { ReadAccess, Reading } from '#src/rooms/history/access.ts';
 import type { EventFormat } from '#src/rooms/history/client-event.ts';
 import { type EventFilter, passes } from '#src/rooms/history/filter.ts';
+import type { FillGaps } from '#src/rooms/history/gaps.ts';
 import type { Direction, PointOf } from '#src/rooms/history/points.ts';
 import type { Presenter, RoomReader, Shown } from '#src/rooms/history/presenter.ts';
 import type { SiftRelated } from '#src/rooms/history/relations.ts';
@@ -53,13 +55,20 @@ export interface Pagination {
 
 export interface PaginationTools {
   readonly graph: Pick<RoomGraph, 'events' | 'timeline' | 'head' | 'rooms'>;
+  readonly clock: Pick<Clock, 'now'>;
   readonly access: ReadAccess;
   readonly visibility: Visibility;
   readonly presenter: Presenter;
   readonly stateReader: StateReader;
   readonly pointOf: PointOf;
   readonly siftRelated: SiftRelated;
+  readonly fillGaps: FillGaps;
 }
+
+/** So long a page waits for what other servers have of it, in milliseconds. */
+const FILL_BUDGET_MS = 5000;
+/** So often it is read anew after they have answered. */
+const MAX_FILLINGS = 3;
 
 /** A page that a filter leaves empty looks no further than over this many events; the client may ask on from there. */
 const MAX_SCANNED = 2000;
@@ -69,12 +78,14 @@ const WITH_RELATIONS = { withRoomId: true, withRelations: true } as const;
 
 export const createPagination = ({
   graph,
+  clock,
   access,
   visibility,
   presenter,
   stateReader,
   pointOf,
   siftRelated,
+  fillGaps,
 }: PaginationTools): Pagination => {
   const lastPoint = async ({ room, left }: Reading): Promise<HistoryPoint> => {
     const { extremities } = await graph.head(room);
@@ -144,13 +155,39 @@ export const createPagination = ({
     return { shown, end: at };
   };
 
+  /**
+   * The same for a page of `/messages`: what is missing of it is asked for where a member reads back. Where that takes too long, or brings more than a page reads,
+   * the page does not say that the history ends, so that the client asks on.
+   */
+  const collectWhole = async (
+    reader: RoomReader,
+    { room, by }: Reading,
+    start: HistoryPoint,
+    until: HistoryPoint | undefined,
+    request: PageRequest,
+  ): Promise<{ shown: readonly Shown[]; end: HistoryPoint | undefined }> => {
+    const collectPage = async () => collect(reader, room, start, until, request);
+    let page = await collectPage();
+    if (request.direction === 'f' || by !== 'member') return page;
+    const deadline = clock.now() + FILL_BUDGET_MS;
+    for (let round = 0; round < MAX_FILLINGS; round += 1) {
+      const span = { after: Math.max(page.end?.depth ?? -1, until?.depth ?? -1), upTo: start.depth };
+      const filling = await fillGaps(room, span, deadline - clock.now());
+      if (filling === 'whole') return page;
+      if (filling === 'waiting') break;
+      page = await collectPage();
+    }
+    const last = page.shown.at(-1)?.event;
+    return { shown: page.shown, end: page.end ?? (last === undefined ? start : pointPast(last, 'b')) };
+  };
+
   const messages: Pagination['messages'] = async (reader, roomId, request) => {
     const reading = await access.reading(reader, roomId);
     const start = await startOf(reading, request.from, request.direction);
     const startText = request.fromText ?? formatPoint(start);
     if (request.limit === 0) return { start: startText, end: startText, chunk: [], state: [] };
     const until = request.to === undefined ? undefined : await pointOf(reading.room, request.to);
-    const { shown, end } = await collect(reader, reading.room, start, until, request);
+    const { shown, end } = await collectWhole(reader, reading, start, until, request);
     const { format = 'client' } = request;
     const chunk = await presenter.present(shown, reader, { ...WITH_RELATIONS, format });
     const first = shown[0]?.event;

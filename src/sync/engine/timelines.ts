@@ -1,6 +1,6 @@
 import { allows, relatedByOf, type RoomEventFilter } from '#src/filters/index.ts';
 import type { Database } from '#src/platform/database/types.ts';
-import type { NodeId, RoomEvent, RoomGraph, RoomInfo } from '#src/rooms/graph/index.ts';
+import { isAfterGap, type NodeId, type RoomEvent, type RoomGraph, type RoomInfo } from '#src/rooms/graph/index.ts';
 import type { RoomReader, Shown, SiftRelated, Visibility } from '#src/rooms/history/index.ts';
 import type { RoomPlan } from '#src/sync/engine/plan.ts';
 import { newestOfRooms } from '#src/sync/engine/views.ts';
@@ -42,7 +42,15 @@ const MAX_ROUNDS = 5;
 interface Batch {
   readonly events: readonly RoomEvent[];
   readonly limited: boolean;
+  /** Whether the first event comes after a gap: nothing before it is read. */
+  readonly isCut?: boolean;
 }
+
+/** What lies before a gap does not go on in what comes after it: clients ask for both, and for what is between them, by `/messages`. */
+const afterLastGap = (batch: Batch): Batch => {
+  const first = batch.events.findLastIndex(isAfterGap);
+  return first === -1 ? batch : { events: batch.events.slice(first), limited: true, isCut: true };
+};
 
 const NOTHING: Batch = { events: [], limited: false };
 
@@ -86,13 +94,13 @@ export const createTimelines = ({ database, graph, visibility, siftRelated }: Ti
     sift: (room: RoomInfo, events: readonly RoomEvent[]) => Promise<Shown[]>,
   ): Promise<RoomTimeline> => {
     const { room, after = 0, upTo } = plan;
-    let batch = first;
+    let batch = afterLastGap(first);
     let read = batch.events.length;
     const rounds = [await sift(room, batch.events)];
     const count = (): number => rounds.reduce((sum, each) => sum + each.length, 0);
-    while (batch.limited && count() < limit && rounds.length < MAX_ROUNDS) {
+    while (batch.limited && batch.isCut !== true && count() < limit && rounds.length < MAX_ROUNDS) {
       const oldest = batch.events[0]?.position ?? 0;
-      batch = await timeline.newest(room.num, after, oldest - 1, limit * (rounds.length + 1));
+      batch = afterLastGap(await timeline.newest(room.num, after, oldest - 1, limit * (rounds.length + 1)));
       rounds.unshift(await sift(room, batch.events));
       read += batch.events.length;
     }

@@ -1,10 +1,10 @@
 import { authEventIds, parsePdu, prevEventIds } from '#src/protocol/events.ts';
 import type { Drafted, Head } from '#src/rooms/graph/draft.ts';
-import { isAccepted, isRejected, REDUCED, type RoomEvent, UNVERIFIED } from '#src/rooms/graph/events.ts';
+import { AFTER_GAP, isAccepted, isRejected, LET_IN, REDUCED, type RoomEvent, UNVERIFIED } from '#src/rooms/graph/events.ts';
 import { changesBetween, followedBy, headOver } from '#src/rooms/graph/extremities.ts';
 import { eventNumsAfter } from '#src/rooms/graph/read-store.ts';
 import type { Made, Workbench } from '#src/rooms/graph/receive/bench.ts';
-import { findCited, stateBefore } from '#src/rooms/graph/receive/cited.ts';
+import { findCited, stateBefore, unplacedAmong } from '#src/rooms/graph/receive/cited.ts';
 import type { Incoming } from '#src/rooms/graph/receive/incoming.ts';
 import { judgeByAuthEvents, judgeInHistory, judgeNow } from '#src/rooms/graph/receive/judge.ts';
 import { draftInGraph, draftOutlier } from '#src/rooms/graph/receive/place.ts';
@@ -29,10 +29,13 @@ const standingOn = async ({ tools, room, pending, reads }: Workbench, event: Roo
   return found;
 };
 
+/** What is true of an event however it is judged. */
+const LASTING = REDUCED | LET_IN | AFTER_GAP;
+
 /** A stored event as if it had just come in; its signatures were checked then. */
 const asIncoming = ({ version }: Workbench, event: RoomEvent): Incoming => ({
   parsed: { ...parsePdu(event.json, version), eventId: event.eventId },
-  facts: (event.facts & UNVERIFIED) === 0 ? event.facts & REDUCED : event.facts,
+  facts: (event.facts & UNVERIFIED) === 0 ? event.facts & LASTING : event.facts,
   fault: (event.facts & (UNVERIFIED | REDUCED)) === 0 ? undefined : event.fault,
 });
 
@@ -71,7 +74,7 @@ const judgeWithoutHistory = async (
 const judgeOneAgain = async (work: Rejudging, event: RoomEvent, incoming: Incoming, isAsked: boolean): Promise<void> => {
   const { bench, current, drafted, revised, nodes } = work;
   const cited = await findCited(bench, incoming.parsed);
-  if (event.stateRoot === undefined || cited.missing.prev.length > 0) return judgeWithoutHistory(work, event, incoming, isAsked);
+  if (event.stateRoot === undefined || unplacedAmong(cited).length > 0) return judgeWithoutHistory(work, event, incoming, isAsked);
   const changed = await stateBefore(bench, cited.prev);
   const before = { changed, view: changed.root === current.root ? current : newView(changed.root) };
   const inHistory = await judgeInHistory(bench, incoming, cited, before.view);
@@ -110,7 +113,8 @@ const extremitiesAmong = async ({ bench }: Rejudging, head: Head, affected: read
 export const judgeAgain = async (bench: Workbench, head: Head, event: RoomEvent, fresh?: Incoming): Promise<Made> => {
   const work: Rejudging = { bench, current: head.view, drafted: [], revised: [], nodes: [] };
   const later = await standingOn(bench, event);
-  await judgeOneAgain(work, event, fresh ?? asIncoming(bench, event), true);
+  const asked = fresh === undefined ? asIncoming(bench, event) : { ...fresh, facts: fresh.facts | (event.facts & (LET_IN | AFTER_GAP)) };
+  await judgeOneAgain(work, event, asked, true);
   for (const each of later) await judgeOneAgain(work, each, asIncoming(bench, each), false);
   const { drafted, revised, nodes } = work;
   const last = drafted.pop();

@@ -1,6 +1,6 @@
 import type { Head } from '#src/rooms/graph/draft.ts';
 import { changesBetween } from '#src/rooms/graph/extremities.ts';
-import { isAccepted, LET_IN, type RoomEvent, UNVERIFIED } from '#src/rooms/graph/events.ts';
+import { AFTER_GAP, isAccepted, LET_IN, type RoomEvent, UNVERIFIED } from '#src/rooms/graph/events.ts';
 import { judgeAgain } from '#src/rooms/graph/receive/again.ts';
 import type { Made, Workbench } from '#src/rooms/graph/receive/bench.ts';
 import { type Cited, findCited, stateBefore, unplacedAmong } from '#src/rooms/graph/receive/cited.ts';
@@ -23,6 +23,8 @@ export interface ReceiveOptions {
   readonly statesAfter?: ReadonlyMap<string, readonly string[]>;
   /** This server lets the sender in or out: the event is passed on to the other servers, and is taken in only if it counts. */
   readonly isLetIn?: boolean;
+  /** The event is of the room's past: it is judged by what was then, takes its place behind what is here, and the room goes on as it was. */
+  readonly isPast?: boolean;
 }
 
 /** Judges an event in its place and puts it there, upon the state before it. `current` is another than the room's where that is known to be old. */
@@ -55,6 +57,22 @@ export const receiveUpon = async (
   };
 };
 
+/** Puts an event into the past: upon the state before it, in no place that `/sync` passes. */
+const receiveInPast = async (
+  bench: Workbench,
+  head: Head,
+  incoming: Incoming,
+  cited: Cited,
+  changed: Changed,
+  known: RoomEvent | undefined,
+): Promise<Made> => {
+  const before = { changed, view: newView(changed.root) };
+  const judgement = await judgeInHistory(bench, incoming, cited, before.view);
+  const { drafted } = await draftInGraph(bench, incoming, judgement, cited, before, known);
+  const placed = { inTimeline: false, isPast: isAccepted(judgement), currentRoot: head.view.root, changes: [] };
+  return { drafted: [{ ...drafted, ...placed }], revised: [], head };
+};
+
 /**
  * Receives an event whose form, signatures and hash are known (`checkIncoming`): finds what it cites, judges it by its auth events, the state before
  * it, the current state and the policy, and puts it into the graph with what became of it (server-server API, "Checks performed on receipt of a
@@ -78,8 +96,10 @@ export const receiveEvent = async (
   if (prev.length > 0 || auth.length > 0) throw new MissingEventsError(prev, auth);
   const told = await Promise.all(unplaced.map(async (eventId) => toldState(bench, options.statesAfter?.get(eventId) ?? [])));
   const before = await stateBefore(bench, cited.prev, told);
-  if (options.isLetIn !== true) return receiveUpon(bench, head, incoming, cited, before, known);
-  const made = await receiveUpon(bench, head, { ...incoming, facts: incoming.facts | LET_IN }, cited, before, known);
+  const noted: Incoming = unplaced.length === 0 ? incoming : { ...incoming, facts: incoming.facts | AFTER_GAP };
+  if (options.isPast === true) return receiveInPast(bench, head, noted, cited, before, known);
+  if (options.isLetIn !== true) return receiveUpon(bench, head, noted, cited, before, known);
+  const made = await receiveUpon(bench, head, { ...noted, facts: noted.facts | LET_IN }, cited, before, known);
   const event = made.drafted[0]?.event;
   if (event === undefined || !isAccepted(event)) throw new RefusedEventError(event?.fault ?? 'It is not accepted');
   return made;

@@ -3,7 +3,7 @@ import { applyState, type Drafted, type Head, internEvent, NOTHING_MISSING } fro
 import { followedBy, headOver, pruned } from '#src/rooms/graph/extremities.ts';
 import { isAccepted, isRejected, type RoomEvent } from '#src/rooms/graph/events.ts';
 import type { Workbench } from '#src/rooms/graph/receive/bench.ts';
-import type { Cited } from '#src/rooms/graph/receive/cited.ts';
+import { type Cited, unplacedAmong } from '#src/rooms/graph/receive/cited.ts';
 import type { Incoming } from '#src/rooms/graph/receive/incoming.ts';
 import type { Judgement } from '#src/rooms/graph/receive/judgement.ts';
 import { redactionApplies, redactionOf } from '#src/rooms/graph/redactions.ts';
@@ -119,7 +119,7 @@ export const draftInGraph = async (
       settles: waits.hasRedactions,
       replaces: known !== undefined,
       arrives: waits.isCited,
-      missing: cited.missing,
+      missing: { prev: unplacedAmong(cited), auth: cited.missing.auth },
     },
   };
 };

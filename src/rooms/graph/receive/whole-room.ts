@@ -1,7 +1,7 @@
 import type { Head } from '#src/rooms/graph/draft.ts';
-import { isAccepted } from '#src/rooms/graph/events.ts';
+import { AFTER_GAP, isAccepted } from '#src/rooms/graph/events.ts';
 import type { Made, Workbench } from '#src/rooms/graph/receive/bench.ts';
-import { findCited } from '#src/rooms/graph/receive/cited.ts';
+import { findCited, unplacedAmong } from '#src/rooms/graph/receive/cited.ts';
 import type { Incoming, PduSource } from '#src/rooms/graph/receive/incoming.ts';
 import { receiveUpon } from '#src/rooms/graph/receive/index.ts';
 import { DroppedEventError } from '#src/rooms/graph/receive/missing.ts';
@@ -34,7 +34,8 @@ export const receiveWholeRoom = async (bench: Workbench, head: Head, room: Whole
     room.state.map(({ parsed }) => parsed.eventId),
   );
   const cited = await findCited(bench, room.join.parsed);
-  const made = await receiveUpon(bench, head, room.join, cited, before, known, newView(before.root));
+  const facts = unplacedAmong(cited).length === 0 ? room.join.facts : room.join.facts | AFTER_GAP;
+  const made = await receiveUpon(bench, head, { ...room.join, facts }, cited, before, known, newView(before.root));
   const joined = made.drafted.at(-1)?.event;
   if (joined === undefined || !isAccepted(joined)) throw new DroppedEventError(`The join is refused: ${joined?.fault ?? 'it is not here'}`);
   return { ...made, drafted: [...outliers, ...made.drafted] };

@@ -1,0 +1,2 @@
+export { createBackfill } from '#src/federation/history/backfill.ts';
+export { createQuestions } from '#src/federation/history/questions.ts';
