@@ -30,6 +30,10 @@ const WORDS: Readonly<Record<string, Word>> = {
     summary: 'Say why a device cannot decrypt what another one sends.',
     load: async () => (await import('#src/cli/explain-encryption.ts')).explainEncryption,
   },
+  federation: {
+    summary: 'Check the way to another homeserver, step by step.',
+    load: async () => (await import('#src/cli/federation.ts')).federation,
+  },
   doctor: {
     summary: 'Check the configuration, what it refers to, and what is stored of rooms.',
     load: async () => (await import('#src/cli/doctor.ts')).doctor,

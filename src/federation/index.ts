@@ -1,3 +1,5 @@
+export { checkServer } from '#src/federation/check.ts';
+export type { Finding } from '#src/federation/check.ts';
 export { createRemoteQueries } from '#src/federation/queries.ts';
 export type { RemoteQueries } from '#src/federation/queries.ts';
 export { queryRoutes } from '#src/federation/query-routes.ts';

@@ -1,13 +1,10 @@
-import { readFileSync } from 'node:fs';
-import type { SecureVersion } from 'node:tls';
 import type { Clock } from '#src/platform/clock.ts';
 import { type Config, ConfigError, oldSigningKeys, parseKeyFile } from '#src/platform/config/index.ts';
 import type { Database } from '#src/platform/database/types.ts';
 import type { Access, Route } from '#src/platform/http/route.ts';
 import type { Logger } from '#src/platform/logging/index.ts';
-import { createHttpClient, createIpPolicy, type Dns, type HttpClient } from '#src/platform/network/index.ts';
+import type { Dns } from '#src/platform/network/index.ts';
 import type { Random } from '#src/platform/random.ts';
-import { globMatcher } from '#src/protocol/glob.ts';
 import { type SigningKey, signingKeyFromSeed } from '#src/protocol/signatures.ts';
 import { createPeerAccess, type Peer } from '#src/federation/access.ts';
 import { type BackOff, openBackOff } from '#src/federation/back-off.ts';
@@ -19,6 +16,7 @@ import { createNotary } from '#src/federation/keys/notary.ts';
 import { createOwnPublication } from '#src/federation/keys/publication.ts';
 import { keyServerRoutes } from '#src/federation/keys/routes.ts';
 import { createKeyRing, type KeyRing } from '#src/federation/keys/service.ts';
+import { createWayOut, readFiles } from '#src/federation/way-out.ts';
 
 /** How this server finds others, and which of them it believes. */
 export interface Peers {
@@ -35,24 +33,6 @@ export interface Peers {
   close(): Promise<void>;
 }
 
-const TLS_VERSIONS: Readonly<Record<string, SecureVersion>> = {
-  '1': 'TLSv1',
-  '1.0': 'TLSv1',
-  '1.1': 'TLSv1.1',
-  '1.2': 'TLSv1.2',
-  '1.3': 'TLSv1.3',
-};
-
-/** Reads the files that a key of the configuration names. Throws `ConfigError`. */
-const readFiles = (key: string, paths: readonly string[]): string[] =>
-  paths.map((path) => {
-    try {
-      return readFileSync(path, 'utf8');
-    } catch (error) {
-      throw new ConfigError([`${key}: ${path} cannot be read: ${(error as Error).message}`]);
-    }
-  });
-
 /** The keys with which this server, as a notary, signs what it hands on: its own, unless others are configured. */
 const notaryKeys = (path: string | undefined, own: readonly SigningKey[]): readonly SigningKey[] => {
   if (path === undefined) return own;
@@ -62,46 +42,6 @@ const notaryKeys = (path: string | undefined, own: readonly SigningKey[]): reado
   } catch (error) {
     throw new ConfigError([`key_server_signing_keys_path: ${path}: ${(error as Error).message}`]);
   }
-};
-
-type NetworkConfig = Pick<
-  Config,
-  | 'ip_range_blacklist'
-  | 'ip_range_whitelist'
-  | 'federation_ip_range_blacklist'
-  | 'federation_custom_ca_list'
-  | 'federation_client_minimum_tls_version'
-  | 'http_proxy'
-  | 'https_proxy'
-  | 'no_proxy_hosts'
-  | 'user_agent_suffix'
->;
-
-/** What is configured, else what the environment says. */
-const proxiesOf = (config: NetworkConfig, environment: NodeJS.ProcessEnv) => {
-  const found = {
-    HTTP_PROXY: config.http_proxy ?? environment['http_proxy'] ?? environment['HTTP_PROXY'],
-    HTTPS_PROXY: config.https_proxy ?? environment['https_proxy'] ?? environment['HTTPS_PROXY'],
-    NO_PROXY: config.no_proxy_hosts.length > 0 ? config.no_proxy_hosts.join(',') : (environment['no_proxy'] ?? environment['NO_PROXY']),
-  };
-  return Object.fromEntries(Object.entries(found).filter(([, value]) => value !== undefined && value !== ''));
-};
-
-/** The client for requests to other homeservers. `version` is this program's. */
-const federationHttp = (config: NetworkConfig, dns: Dns, version: string): HttpClient => {
-  const old = config.federation_ip_range_blacklist;
-  const suffix = config.user_agent_suffix === undefined ? '' : ` ${config.user_agent_suffix}`;
-  return createHttpClient({
-    dns,
-    policy: createIpPolicy(
-      old === undefined ? { denied: config.ip_range_blacklist, allowed: config.ip_range_whitelist } : { denied: old, allowed: [] },
-    ),
-    userAgent: `Myelin/${version}${suffix}`,
-    authorities:
-      config.federation_custom_ca_list === undefined ? undefined : readFiles('federation_custom_ca_list', config.federation_custom_ca_list),
-    minTlsVersion: TLS_VERSIONS[config.federation_client_minimum_tls_version],
-    proxies: proxiesOf(config, process.env),
-  });
 };
 
 /** Throws `ConfigError` for files that cannot be read. */
@@ -125,12 +65,8 @@ export const openPeers = async ({
   ownKeys: readonly [SigningKey, ...SigningKey[]];
   log: (name: string) => Logger;
 }): Promise<Peers> => {
-  const { server_name: serverName, federation_domain_whitelist: whitelist } = config;
-  const allowed = whitelist === undefined ? undefined : new Set([...whitelist, serverName]);
-  const isAllowed = (name: string): boolean => allowed === undefined || allowed.has(name);
-  const uncheckedNames = config.federation_certificate_verification_whitelist.map((pattern) => globMatcher(pattern));
-  const checksAny = config.federation_verify_certificates && !config.use_insecure_ssl_client_just_for_testing_do_not_use;
-  const http = federationHttp(config, dns, version);
+  const { server_name: serverName } = config;
+  const { http, isAllowed, checksCertificateOf } = createWayOut(config, dns, version);
   const backOff = await openBackOff({ database, clock, random, config: config.federation, log: log('util.retryutils') });
   const discovery = createDiscovery({ wellKnown: createWellKnown({ http, clock, random }), dns, clock, random });
   const client = createFederationClient({
@@ -143,7 +79,7 @@ export const openPeers = async ({
     random,
     config: config.federation,
     isAllowed,
-    checksCertificateOf: (name) => checksAny && !uncheckedNames.some((matches) => matches(name)),
+    checksCertificateOf,
   });
   const trustedKeyServers = config.trusted_key_servers;
   const fetcher = createKeyFetcher({ client, clock, serverName, trustedKeyServers, log: log('crypto.keyring') });

@@ -60,6 +60,24 @@ const parseDelegate = (body: Buffer): string | undefined => {
   }
 };
 
+/** Asks a host once to whom it delegates. Throws `OutgoingError`; `answer` is undefined where redirects lead nowhere. */
+export const askDelegation = async (
+  http: HttpClient,
+  hostname: string,
+): Promise<{ readonly answer: OutgoingAnswer | undefined; readonly delegate: string | undefined }> => {
+  let url = new URL(`https://${hostname}/.well-known/matrix/server`);
+  for (let hops = 0; hops <= MAX_REDIRECTS; hops += 1) {
+    const answer = await http.request({ method: 'GET', url: url.href, timeoutMs: TIMEOUT_MS, maxBytes: MAX_BYTES });
+    const { location } = answer.headers;
+    if (answer.status < 300 || answer.status >= 400 || location === undefined)
+      return { answer, delegate: answer.status === 200 ? parseDelegate(answer.body) : undefined };
+    const next = URL.parse(location, url.href);
+    if (next === null || !/^https?:$/.test(next.protocol)) break;
+    url = next;
+  }
+  return { answer: undefined, delegate: undefined };
+};
+
 /** Asks for delegations, and remembers the answers (server-server API, Resolving server names, step 3). */
 export const createWellKnown = ({ http, clock, random }: { http: HttpClient; clock: Clock; random: Random }): WellKnown => {
   const answers = entryCache<string, Found>(MAX_REMEMBERED);
@@ -67,23 +85,9 @@ export const createWellKnown = ({ http, clock, random }: { http: HttpClient; clo
   const lastGood = entryCache<string, number>(MAX_REMEMBERED);
   const asking = new Map<string, Promise<string | undefined>>();
 
-  const get = async (hostname: string): Promise<OutgoingAnswer | undefined> => {
-    let url = new URL(`https://${hostname}/.well-known/matrix/server`);
-    for (let hops = 0; hops <= MAX_REDIRECTS; hops += 1) {
-      const answer = await http.request({ method: 'GET', url: url.href, timeoutMs: TIMEOUT_MS, maxBytes: MAX_BYTES });
-      const { location } = answer.headers;
-      if (answer.status < 300 || answer.status >= 400 || location === undefined) return answer;
-      const next = URL.parse(location, url.href);
-      if (next === null || !/^https?:$/.test(next.protocol)) return undefined;
-      url = next;
-    }
-    return undefined;
-  };
-
   const ask = async (hostname: string): Promise<Pick<Found, 'delegate' | 'untilMs'> | undefined> => {
     try {
-      const answer = await get(hostname);
-      const delegate = answer?.status === 200 ? parseDelegate(answer.body) : undefined;
+      const { answer, delegate } = await askDelegation(http, hostname);
       if (answer === undefined || delegate === undefined) return undefined;
       const lifetimeMs = lifetimeOf(answer, clock.now()) ?? DEFAULT_MS * jitter(random, 0.1);
       return { delegate, untilMs: clock.now() + Math.min(MAX_MS, Math.max(MIN_MS, lifetimeMs)) };
