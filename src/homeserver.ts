@@ -18,7 +18,7 @@ import { createFollowers, type Followers } from '#src/platform/streams/followers
 import { VERSION } from '#src/platform/version.ts';
 import { accountDataRoutes, createAccountData, deleteAccountDataOf } from '#src/account-data/index.ts';
 import { createAccounts, type ErasedUsers, openErasedUsers } from '#src/accounts/index.ts';
-import { adminRoutes, encryptionReportRoutes, whoisRoutes } from '#src/admin/index.ts';
+import { adminRoutes, destinationRoutes, encryptionReportRoutes, whoisRoutes } from '#src/admin/index.ts';
 import { createDehydratedDevices, dehydratedDeviceRoutes, deleteDehydrated } from '#src/dehydrated-devices/index.ts';
 import { createDeviceLists, deviceListRoutes } from '#src/device-lists/index.ts';
 import {
@@ -440,7 +440,13 @@ const assemble = async (config: Config, host: Host, database: Database) => {
   ground.backgroundUpdates.start();
   await reading.inbox.resume();
   return {
-    routes: [...users.routes, ...peers.routes, ...rooms.routes, ...reading.routes],
+    routes: [
+      ...users.routes,
+      ...peers.routes,
+      ...rooms.routes,
+      ...reading.routes,
+      ...destinationRoutes({ access: users.access, destinations: outbox.destinations, graph: rooms.graph }),
+    ],
     createRegistrationToken: users.accounts.createRegistrationToken,
     limiters: ground.limiters,
     stop: async (): Promise<void> => {

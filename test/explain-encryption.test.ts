@@ -2,14 +2,13 @@
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { createHmac } from 'node:crypto';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { signJson } from '#src/protocol/signatures.ts';
-import { assertError, ok, personOf, type Json, type Person, type Session } from './support/client.ts';
+import { registerAdministrator } from './support/administrator.ts';
+import { assertError, ok, type Json, type Person } from './support/client.ts';
 import { crossSigning, signedDevice } from './support/cross-signing.ts';
 import { onEachEngine } from './support/engines.ts';
-import type { Server } from './support/server.ts';
 
 interface Report {
   readonly explanation: readonly string[];
@@ -18,13 +17,6 @@ interface Report {
 }
 
 const id = encodeURIComponent;
-
-const registerAdmin = async (server: Server): Promise<Person> => {
-  const { nonce } = ok(await server.anybody.get<{ nonce: string }>('/_synapse/admin/v1/register'));
-  const mac = createHmac('sha1', 'test').update(`${nonce}\0root\0secret\0admin`).digest('hex');
-  const request = { nonce, username: 'root', password: 'secret', admin: true, mac };
-  return personOf(server.pool, ok(await server.anybody.post<Session>('/_synapse/admin/v1/register', request)));
-};
 
 const publish = async (person: Person): Promise<void> => {
   const keys = crossSigning(person.userId);
@@ -45,7 +37,7 @@ const syncAt = async (person: Person, since = ''): Promise<string> =>
 
 onEachEngine('why a device cannot decrypt what another sends', async (startOnEngine) => {
   await using server = await startOnEngine();
-  const [root, alice, bob] = [await registerAdmin(server), await server.register('alice'), await server.register('bob')];
+  const [root, alice, bob] = [await registerAdministrator(server), await server.register('alice'), await server.register('bob')];
   const path = (from: Person, to: Person, device = to.deviceId): string =>
     `/_synapse/admin/v1/explain_encryption/${[from.userId, from.deviceId, to.userId, device].map(id).join('/')}`;
   const report = async (): Promise<Report> => ok(await root.get<Report>(path(alice, bob)));

@@ -31,7 +31,7 @@ const WORDS: Readonly<Record<string, Word>> = {
     load: async () => (await import('#src/cli/explain-encryption.ts')).explainEncryption,
   },
   federation: {
-    summary: 'Check the way to another homeserver, step by step.',
+    summary: 'Check the way to another homeserver, see what waits to be sent, send it now.',
     load: async () => (await import('#src/cli/federation.ts')).federation,
   },
   doctor: {

@@ -17,6 +17,8 @@ export interface Trouble {
 export interface BackOff {
   /** What is wrong with a server; `undefined` for one that is well, as far as is known. */
   trouble(serverName: string): Trouble | undefined;
+  /** All servers with which something is wrong. */
+  inTrouble(): Iterable<string>;
   /** A request found the server well. */
   succeeded(serverName: string): void;
   /** A request failed by the server's fault. */
@@ -90,6 +92,7 @@ export const openBackOff = async ({
       const { failing_since_ts: failingSinceTs, last_tried_ts: lastTriedTs, retry_interval_ms: intervalMs } = row;
       return { failingSinceTs, lastTriedTs, retryAtTs: lastTriedTs + intervalMs };
     },
+    inTrouble: () => unreachable.keys(),
     succeeded: recovered,
     failed: (serverName) => {
       const nowMs = clock.now();

@@ -40,6 +40,7 @@ const CLOCK_TOLERANCE_MS = 10_000;
 /** Nothing is remembered of servers that are only looked at. */
 const NO_BACK_OFF: BackOff = {
   trouble: () => undefined,
+  inTrouble: () => [],
   succeeded: () => undefined,
   failed: () => undefined,
   heardFrom: () => undefined,

@@ -9,5 +9,5 @@ export { createBackfill, createQuestions } from '#src/federation/history/index.t
 export { createInbox } from '#src/federation/inbox/index.ts';
 export { createPeerMembership } from '#src/federation/membership/index.ts';
 export { openOutbox } from '#src/federation/outbox/index.ts';
-export type { Outbox } from '#src/federation/outbox/index.ts';
+export type { Destinations, DestinationStatus, Outbox } from '#src/federation/outbox/index.ts';
 export { createRoomPeers } from '#src/federation/rooms/index.ts';

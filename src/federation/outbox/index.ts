@@ -1,2 +1,3 @@
+export type { Destinations, DestinationStatus } from '#src/federation/outbox/destinations.ts';
 export { openOutbox } from '#src/federation/outbox/service.ts';
 export type { Outbox } from '#src/federation/outbox/service.ts';

@@ -8,6 +8,7 @@ import { EVENTS_STREAM, type RoomGraph } from '#src/rooms/graph/index.ts';
 import type { Hosts } from '#src/federation/rooms/hosts.ts';
 import type { Peers } from '#src/federation/service.ts';
 import { createAddressees, namesOf } from '#src/federation/outbox/addressees.ts';
+import { createDestinations, type Destinations } from '#src/federation/outbox/destinations.ts';
 import type { EduSource } from '#src/federation/outbox/edus.ts';
 import { createOutboxMetrics } from '#src/federation/outbox/metrics.ts';
 import { add, createQueue, noteRoom, type Queue, unnoteRoom, unsettled, type Waiting } from '#src/federation/outbox/queue.ts';
@@ -17,6 +18,7 @@ import { createTransactions } from '#src/federation/outbox/transactions.ts';
 
 /** What other servers are sent. */
 export interface Outbox {
+  readonly destinations: Destinations;
   /** Follows the streams from now on. */
   follow(followers: Followers): Promise<void>;
   /** Sends no more; what is under way is cut off, and sent again after the next start. */
@@ -193,6 +195,7 @@ export const openOutbox = async (tools: OutboxTools): Promise<Outbox> => {
   };
 
   return {
+    destinations: createDestinations({ queues, sources, backOff: peers.backOff }),
     follow: async (followers) => {
       await followers.follow({
         name: 'federation outbox',

@@ -7,6 +7,7 @@ import {
   membershipCounts,
   membershipsOfRoom,
   membershipsOfUser,
+  roomsOfServer,
 } from '#src/rooms/graph/read-store.ts';
 import { type MembershipRow, setForgotten } from '#src/rooms/graph/store.ts';
 
@@ -20,6 +21,8 @@ export interface Memberships {
   ofRoom(roomNum: number): Promise<readonly MembershipRow[]>;
   /** How many members of a room have each membership. */
   counts(roomNum: number): Promise<ReadonlyMap<string, number>>;
+  /** The rooms that users of a server have joined. Costs a look at every joined membership: for administrators, not for requests of users. */
+  roomsOf(serverName: string): Promise<readonly number[]>;
   /** Whether this server is in a room: a user of it has joined. Of a room where only others are it costs the number of their memberships. */
   isHere(roomNum: number): Promise<boolean>;
   /** A local user's changes with positions in (after, upTo], oldest first. */
@@ -71,6 +74,8 @@ export const createMemberships = (database: Database): Memberships => {
     in: async (roomNum, userNum) => (await ofUser(userNum)).get(roomNum),
     ofRoom: async (roomNum) => database.read('memberships of room', async (reader) => membershipsOfRoom(reader, roomNum)),
     counts: async (roomNum) => database.read('membership counts', async (reader) => membershipCounts(reader, roomNum)),
+    roomsOf: async (serverName) =>
+      (await database.readLong<{ room_num: number }>('rooms of server', roomsOfServer(serverName))).map((row) => row.room_num),
     isHere: async (roomNum) => (await database.read('is in room', async (reader) => localMembers(reader, roomNum, 1))).length > 0,
     changes: async (userNum, after, upTo) =>
       database.read('membership changes', async (reader) => membershipChangesOf(reader, userNum, after, upTo)),

@@ -101,6 +101,14 @@ export const membershipsOfUser = async (reader: Reader, userNum: number): Promis
 export const membershipsOfRoom = async (reader: Reader, roomNum: number): Promise<MembershipRow[]> =>
   (await reader.all<RawMembership>(sql`SELECT * FROM memberships WHERE room_num = ${roomNum}`)).map(membership);
 
+/** Rooms that users of a server have joined; reads all memberships. */
+export const roomsOfServer = (serverName: string): Sql => {
+  const ending = `:${serverName}`;
+  return sql`
+    SELECT DISTINCT m.room_num FROM memberships m JOIN strings s ON s.num = m.user_num
+    WHERE m.membership = 'join' AND SUBSTR(s.text, LENGTH(s.text) - ${ending.length - 1}) = ${ending} ORDER BY m.room_num`;
+};
+
 /** How many members of a room have each membership. */
 export const membershipCounts = async (reader: Reader, roomNum: number): Promise<ReadonlyMap<string, number>> => {
   const rows = await reader.all<{ membership: string; count: number }>(
