@@ -18,10 +18,12 @@ const ABOVE_ROOMS = [
   'receipts',
   'rendezvous',
   'restoration',
+  'search',
   'server-info',
   'sync',
   'to-device',
   'typing',
+  'user-directory',
 ];
 /** These read many and are imported by none. */
 const READERS = new Set(['sync', 'admin', 'doctor']);

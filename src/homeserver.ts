@@ -71,6 +71,7 @@ import {
 } from '#src/rooms/graph/index.ts';
 import { createToDevice, toDeviceRoutes } from '#src/to-device/index.ts';
 import { createTyping, typingRoutes } from '#src/typing/index.ts';
+import { createUserDirectory, type UserDirectory, userDirectoryRoutes } from '#src/user-directory/index.ts';
 import { openLostTime } from '#src/restoration/index.ts';
 import { createSync, parseToken } from '#src/sync/index.ts';
 import { clientWellKnown, serverInfoRoutes } from '#src/server-info/index.ts';
@@ -281,10 +282,10 @@ type Rooms = Awaited<ReturnType<typeof assembleRooms>>;
 /** What clients read: history, the small things beside it, and sync over all of it. */
 const assembleReading = async (
   ground: Ground,
-  { access, accounts, devices, filters, publishedKeys, remainingKeys, renewDevice, toDevice }: Users,
+  { access, accounts, devices, filters, profiles, publishedKeys, remainingKeys, renewDevice, toDevice }: Users,
   { graph, directory }: Rooms,
   { access: peer, client, isAllowed }: Peers,
-  { erasedUsers, signingKey }: { erasedUsers: ErasedUsers; signingKey: SigningKey },
+  { erasedUsers, remote, signingKey }: { erasedUsers: ErasedUsers; remote: RemoteQueries; signingKey: SigningKey },
 ) => {
   const { config, database, clock, random, strings, jobs, limiters } = ground;
   const { server_name: serverName } = config;
@@ -333,6 +334,14 @@ const assembleReading = async (
     serverName,
     log: ground.log('federation.federation_server'),
   });
+  const userDirectory = createUserDirectory({
+    ...ground,
+    graph,
+    profiles,
+    askProfile: (userId) => remote.profile(userId),
+    limiter: limiters.of('rc_user_directory'),
+    log: ground.log('handlers.user_directory'),
+  });
   const sync = await createSync({
     database,
     strings,
@@ -380,6 +389,7 @@ const assembleReading = async (
       graph,
       serverName,
     }),
+    ...userDirectoryRoutes({ access, userDirectory }),
     ...sync.routes,
   ];
   const close = async (): Promise<void> => {
@@ -389,7 +399,7 @@ const assembleReading = async (
     typing.close();
     await deviceLists.close();
   };
-  return { inbox, routes, close, hosts };
+  return { inbox, routes, close, hosts, userDirectory };
 };
 
 /** What goes on beside the requests: followers of streams, and work that an earlier process left. */
@@ -397,6 +407,7 @@ const startFollowers = async (
   ground: Ground,
   { accounts, profiles }: Users,
   { graph, membership }: Rooms,
+  userDirectory: UserDirectory,
   outbox: Outbox,
 ): Promise<Followers> => {
   const { database, clock, strings, jobs } = ground;
@@ -412,6 +423,7 @@ const startFollowers = async (
     handle: async ({ from, to }) => profileChanges.handle(from.min, to.min),
   });
   await outbox.follow(followers);
+  await userDirectory.follow(followers);
   accounts.parting.start(createLeaveRooms({ graph, membership, log: ground.log('handlers.deactivate_account') }));
   for (const job of accounts.jobs) jobs.every(job.name, job.everyMs, job.run);
   return followers;
@@ -426,7 +438,7 @@ const assemble = async (config: Config, host: Host, database: Database) => {
   const remote = createRemoteQueries(peers);
   const users = assembleUsers(ground, erasedUsers, remote);
   const rooms = await assembleRooms(ground, users, peers, { remote, signingKey: ownKeys[0] });
-  const reading = await assembleReading(ground, users, rooms, peers, { erasedUsers, signingKey: ownKeys[0] });
+  const reading = await assembleReading(ground, users, rooms, peers, { erasedUsers, remote, signingKey: ownKeys[0] });
   const outbox = await openOutbox({
     ...ground,
     metrics: host.metrics,
@@ -436,7 +448,7 @@ const assemble = async (config: Config, host: Host, database: Database) => {
     sources: [],
     serverName: config.server_name,
   });
-  const followers = await startFollowers(ground, users, rooms, outbox);
+  const followers = await startFollowers(ground, users, rooms, reading.userDirectory, outbox);
   ground.backgroundUpdates.start();
   await reading.inbox.resume();
   return {

@@ -88,6 +88,10 @@ export const ROOM_TABLES: Readonly<Record<string, RoomTable>> = {
     (after) => sql`SELECT MIN(room_num) AS room_num FROM published_rooms WHERE room_num > ${after}`,
     (num) => sql`DELETE FROM published_rooms WHERE room_num = ${num}`,
   ),
+  user_directory_rooms: indexed(
+    (after) => sql`SELECT MIN(room_num) AS room_num FROM user_directory_rooms WHERE room_num > ${after}`,
+    (num) => sql`DELETE FROM user_directory_rooms WHERE room_num = ${num}`,
+  ),
   push_members: indexed(
     (after) => sql`SELECT MIN(room_num) AS room_num FROM push_members WHERE room_num > ${after}`,
     (num) => sql`DELETE FROM push_members WHERE room_num = ${num}`,

@@ -142,6 +142,7 @@ const SETTINGS = {
   'rc_invites.per_issuer': (config) => config.rc_invites.per_issuer,
   rc_room_creation: (config) => config.rc_room_creation,
   rc_key_requests: (config) => config.rc_key_requests,
+  rc_user_directory: (config) => config.rc_user_directory,
 } as const satisfies Readonly<Record<string, (config: Config) => RateLimitSettings>>;
 
 export type RateLimitName = keyof typeof SETTINGS;

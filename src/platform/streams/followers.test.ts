@@ -107,3 +107,34 @@ withBothDatabases('a follower that fails holds up nobody and can be stopped', as
   assert.equal(bad.position().min, 0);
   await followers.stop();
 });
+
+withBothDatabases('a follower lets its stream gather until somebody waits for it', async (_t, open) => {
+  const database = await open();
+  const stretches: string[] = [];
+  const handle = async ({ from, to }: Stretch): Promise<void> => void stretches.push(`${String(from.min)}-${String(to.min)}`);
+  const follower = await followersOn(database).follow({
+    name: 'test',
+    stream: 'things',
+    start: 'beginning',
+    batch: 10,
+    gatherMs: 3_600_000,
+    handle,
+  });
+  await advance(database, 2);
+  await advance(database, 2);
+  await follower.caughtUp(1);
+  const met = follower.caughtUp(60_000);
+  await advance(database, 1);
+  await met;
+  await follower.caughtUp(60_000);
+  assert.equal(follower.position().min, 5);
+  assert.equal(stretches[0]?.startsWith('0-'), true);
+  assert.ok(!stretches.includes('0-2'), 'both were gathered');
+  await advance(database, 10);
+  await advance(database, 1);
+  await follower.idle();
+  assert.equal(follower.position().min, 16);
+  await advance(database, 1);
+  await follower.stop();
+  assert.equal(follower.position().min, 16, 'who is stopped does not wait for the gathering to end');
+});

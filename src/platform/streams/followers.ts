@@ -38,6 +38,10 @@ export interface FollowerPlan {
    * a crash. By default all of it is done.
    */
   readonly settled?: (position: StreamPosition) => Promise<StreamPosition>;
+  /**
+   * For so long it lets its stream gather, so that much is handled at once and little is written; whoever waits for it (`caughtUp`) cuts that short. 0 by default.
+   */
+  readonly gatherMs?: number;
   /** Or within a transaction, which also saves the position: what is derived in it is derived once. */
   readonly handleInTransaction?: (tx: Transaction, stretch: Stretch) => Promise<void>;
 }
@@ -46,6 +50,8 @@ export interface Follower {
   readonly name: string;
   /** Up to where it has handled the stream. */
   position(): StreamPosition;
+  /** Resolves once everything that is published by now is handled, or after so many milliseconds. */
+  caughtUp(maxMs: number): Promise<void>;
   /** Resolves once everything that is published by now is handled, and the position saved. */
   idle(): Promise<void>;
   /** Ends after the stretch at hand, and saves the position. */
@@ -96,7 +102,7 @@ const createPause = (): { wait(ms: number): Promise<void>; end(): void } => {
 };
 
 const startFollower = (plan: FollowerPlan, begin: StreamPosition, dependencies: Dependencies): Follower => {
-  const { name, stream, batch, handle, savesAtOnce = false, settled, handleInTransaction } = plan;
+  const { name, stream, batch, handle, savesAtOnce = false, settled, gatherMs = 0, handleInTransaction } = plan;
   const { database, clock, logger, firstRetryMs = FIRST_RETRY_MS } = dependencies;
   let position = begin;
   let saved = begin;
@@ -105,6 +111,9 @@ const startFollower = (plan: FollowerPlan, begin: StreamPosition, dependencies: 
   let running: Promise<void> | undefined;
   let saveTimer: NodeJS.Timeout | undefined;
   const pause = createPause();
+  const gathering = createPause();
+  /** Who waits for it to come to a position. */
+  const waiting = new Map<() => void, StreamPosition>();
 
   const put = (tx: Transaction, to: StreamPosition): void => tx.put(followersTable, { name, stream, position_text: format(to) });
 
@@ -138,6 +147,7 @@ const startFollower = (plan: FollowerPlan, begin: StreamPosition, dependencies: 
       await handle?.(stretch);
     }
     position = to;
+    for (const [come, goal] of waiting) if (isAtLeast(position, goal)) come();
     if (saved === position) return;
     if (savesAtOnce || clock.monotonic() - savedAtMs > SAVE_AFTER_MS) await save();
     else saveLazily();
@@ -145,9 +155,14 @@ const startFollower = (plan: FollowerPlan, begin: StreamPosition, dependencies: 
 
   const catchUp = async (): Promise<void> => {
     let retryMs = firstRetryMs;
+    const next = (): StreamPosition => stepTowards(position, database.positions.current(stream), batch);
     while (!stopped) {
-      const to = stepTowards(position, database.positions.current(stream), batch);
-      if (isAtLeast(position, to)) return;
+      if (isAtLeast(position, next())) return;
+      if (gatherMs > 0 && waiting.size === 0 && next().min - position.min < batch) {
+        await gathering.wait(gatherMs);
+        if (stopped) return;
+      }
+      const to = next();
       try {
         await step(to);
         retryMs = firstRetryMs;
@@ -180,8 +195,23 @@ const startFollower = (plan: FollowerPlan, begin: StreamPosition, dependencies: 
   return {
     name,
     position: () => position,
+    caughtUp: async (maxMs) => {
+      const goal = database.positions.current(stream);
+      if (stopped || isAtLeast(position, goal)) return;
+      await new Promise<void>((resolve) => {
+        const come = (): void => {
+          clearTimeout(timer);
+          waiting.delete(come);
+          resolve();
+        };
+        const timer = setTimeout(come, maxMs).unref();
+        waiting.set(come, goal);
+        gathering.end();
+      });
+    },
     idle: async () => {
       const goal = database.positions.current(stream);
+      gathering.end();
       while (!stopped && !isAtLeast(position, goal)) await (running ?? turn());
       await save();
     },
@@ -189,6 +219,8 @@ const startFollower = (plan: FollowerPlan, begin: StreamPosition, dependencies: 
       stopped = true;
       unsubscribe();
       pause.end();
+      gathering.end();
+      for (const come of waiting.keys()) come();
       await running;
       await save();
     },

@@ -73,13 +73,14 @@ export const roomKeys = {
   forget_rooms_on_leave: key(boolean(false), 'Whether users forget a room as soon as they leave it.', { acts: true }),
   user_directory: key(
     block({
-      enabled: key(boolean(true), 'Whether users can search for others.'),
+      enabled: key(boolean(true), 'Whether users can search for others.', { acts: true }),
       search_all_users: key(
         boolean(false),
-        'Whether they find every local user, and not only those they share a room with or who are in public rooms.',
+        'Whether they find everybody whom the server knows, and not only those they share a room with or who are in public rooms.',
+        { acts: true },
       ),
-      prefer_local_users: key(boolean(false), 'Whether local users come first.'),
-      exclude_remote_users: key(boolean(false), 'Whether only local users are found.'),
+      prefer_local_users: key(boolean(false), 'Whether local users come first among those that fit as well.', { acts: true }),
+      exclude_remote_users: key(boolean(false), 'Whether only local users are found.', { acts: true }),
       show_locked_users: key(boolean(false), 'Whether locked users are found.'),
     }),
     'Searching for users.',
