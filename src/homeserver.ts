@@ -37,8 +37,10 @@ import {
   keyRoutes,
 } from '#src/devices/index.ts';
 import {
+  createArrivals,
   createBackfill,
   createInbox,
+  createOwnMembership,
   createPeerMembership,
   createRemoteQueries,
   createQuestions,
@@ -262,8 +264,8 @@ const assembleRooms = async (
     scheduleLooseEnds(jobs, { graph, database, strings, clock, threshold: config.dummy_events_threshold });
   ground.backgroundUpdates.register(AUTH_GENERATIONS_UPDATE, updateAuthGenerations);
   const directory = createDirectory({ graph, database, config });
-  const membership = createMembership({ graph, strings, directory, profiles, config, limiters });
-  const creation = createCreation({ graph, membership, directory, clock, config, limiters });
+  const membership = createMembership({ graph, strings, directory, remoteDirectory: remote, profiles, config, limiters });
+  const creation = createCreation({ graph, membership, directory, clock, config, limiters, log: ground.log('handlers.room') });
   const messaging = createMessaging({ graph, database, strings, membership, directory, config, limiters });
   const publicRooms = createPublicRooms({ database, graph, config });
   const routes: Route[] = [
@@ -283,8 +285,8 @@ type Rooms = Awaited<ReturnType<typeof assembleRooms>>;
 const assembleReading = async (
   ground: Ground,
   { access, accounts, devices, filters, profiles, publishedKeys, remainingKeys, renewDevice, toDevice }: Users,
-  { graph, directory }: Rooms,
-  { access: peer, client, isAllowed }: Peers,
+  { graph, directory, membership }: Rooms,
+  { access: peer, client, isAllowed, keys }: Peers,
   { erasedUsers, remote, signingKey }: { erasedUsers: ErasedUsers; remote: RemoteQueries; signingKey: SigningKey },
 ) => {
   const { config, database, clock, random, strings, jobs, limiters } = ground;
@@ -309,6 +311,7 @@ const assembleReading = async (
   const roomPeers = createRoomPeers({ graph, strings, clock, history, erasedUsers, peer, serverName });
   const { hosts } = roomPeers;
   const peerMembership = createPeerMembership({ graph, database, strings, hosts, history, peer, signingKey, config, limiters });
+  const arrivals = createArrivals({ graph });
   const lostTime = await openLostTime({ database, log: ground.log('restoration') });
   const questions = createQuestions({ graph, client, log: ground.log('handlers.federation') });
   const backfill = createBackfill({
@@ -327,6 +330,7 @@ const assembleReading = async (
     questions,
     peer,
     hosts,
+    arrivals,
     typing,
     receipts,
     toDevice,
@@ -334,6 +338,18 @@ const assembleReading = async (
     serverName,
     log: ground.log('federation.federation_server'),
   });
+  const ownMembership = createOwnMembership({
+    ...ground,
+    graph,
+    hosts,
+    arrivals,
+    inbox,
+    peers: { client, isAllowed, keys },
+    peer,
+    signingKey,
+    log: ground.log('handlers.room_member'),
+  });
+  membership.reachBy(ownMembership.remote);
   const userDirectory = createUserDirectory({
     ...ground,
     graph,
@@ -372,6 +388,7 @@ const assembleReading = async (
     ...history.routes,
     ...roomPeers.routes,
     ...peerMembership.routes,
+    ...ownMembership.routes,
     ...inbox.routes,
     ...typingRoutes({ access, typing }),
     ...accountDataRoutes({ access, accountData, graph, pushRulesOf: async (caller) => ({ global: await push.rules.rulesOf(caller) }) }),
@@ -393,6 +410,7 @@ const assembleReading = async (
     ...sync.routes,
   ];
   const close = async (): Promise<void> => {
+    ownMembership.close();
     await inbox.close();
     await backfill.close();
     sync.close();

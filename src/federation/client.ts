@@ -4,7 +4,7 @@ import type { Config } from '#src/platform/config/index.ts';
 import { type HttpClient, type OpenAnswer, OutgoingError, type OutgoingRequest } from '#src/platform/network/index.ts';
 import type { Random } from '#src/platform/random.ts';
 import { canonicalJson } from '#src/protocol/canonical-json.ts';
-import { isJsonObject, parseLosslessJson, type JsonObject } from '#src/protocol/json.ts';
+import { isJsonObject, parseLosslessJson, type JsonObject, type JsonValue } from '#src/protocol/json.ts';
 import type { SigningKey } from '#src/protocol/signatures.ts';
 import { xMatrixHeader } from '#src/protocol/x-matrix.ts';
 import type { BackOff } from '#src/federation/back-off.ts';
@@ -33,6 +33,8 @@ export interface PeerRequest {
   readonly maxBytes?: number;
   /** Requests of no server in particular carry no signature: `/_matrix/key/v2/server`. */
   readonly isUnsigned?: boolean;
+  /** The first version of some endpoints answers with the status and the object in a list: the object is wanted. */
+  readonly isInList?: boolean;
   readonly signal?: AbortSignal;
 }
 
@@ -211,7 +213,8 @@ export const createFederationClient = ({
         });
       }
       try {
-        const value = parseLosslessJson(text);
+        const parsed = parseLosslessJson(text);
+        const value = request.isInList === true && Array.isArray(parsed) ? (parsed as readonly JsonValue[])[1] : parsed;
         if (isJsonObject(value)) return value;
       } catch {
         // Said below.

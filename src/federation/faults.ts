@@ -32,6 +32,12 @@ export class FederationError extends Error {
   }
 }
 
+/** Whether the server does not know the endpoint: as servers say it now, and as they did before there was a word for it. */
+export const isUnrecognised = ({ refusal }: FederationError): boolean =>
+  refusal !== undefined &&
+  (([400, 404, 405].includes(refusal.status) && refusal.errcode === 'M_UNRECOGNIZED') ||
+    ([404, 405].includes(refusal.status) && refusal.errcode === 'M_UNKNOWN' && refusal.error === `HTTP ${String(refusal.status)}`));
+
 /**
  * What a local client is told: what the other server has against it, else that the server did not answer. An error about tokens would be taken for one
  * about the client's own.

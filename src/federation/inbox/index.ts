@@ -4,7 +4,8 @@ import type { Database } from '#src/platform/database/types.ts';
 import type { Access, Route } from '#src/platform/http/route.ts';
 import type { Jobs } from '#src/platform/jobs/index.ts';
 import type { Logger } from '#src/platform/logging/index.ts';
-import { DroppedEventError, type RoomGraph } from '#src/rooms/graph/index.ts';
+import type { JsonObject } from '#src/protocol/json.ts';
+import { DroppedEventError, type RoomGraph, type RoomInfo } from '#src/rooms/graph/index.ts';
 import type { Peer } from '#src/federation/access.ts';
 import { createEdus, type EduTools } from '#src/federation/inbox/edus.ts';
 import type { Questions } from '#src/federation/history/questions.ts';
@@ -14,12 +15,17 @@ import { createRoomQueues, type RoomQueues, type StagedPdu } from '#src/federati
 import { inboxRoutes } from '#src/federation/inbox/routes.ts';
 import { deleteStaged, deleteTransactionsBefore, readStaged, type StagedRow } from '#src/federation/inbox/store.ts';
 import { createTransactions } from '#src/federation/inbox/transactions.ts';
+import type { Arrivals } from '#src/federation/rooms/arrivals.ts';
 
 /** What other servers send, taken in. */
 export interface Inbox {
   readonly routes: readonly Route[];
   /** Goes on with the events that an earlier process took in and did not judge; to be called before anything can be sent. */
   resume(): Promise<void>;
+  /**
+   * Takes an event that another server gave into a room that this server is in, with what is missing before it. Throws `DroppedEventError`, `MissingEventsError`.
+   */
+  takeIn(room: RoomInfo, origin: string, pdu: JsonObject, signal: AbortSignal): Promise<void>;
   /** Ends after what is being done. */
   close(): Promise<void>;
 }
@@ -38,16 +44,18 @@ interface Tools extends Omit<EduTools, 'untilJudged'> {
   readonly jobs: Jobs;
   readonly questions: Questions;
   readonly peer: Access<Peer>;
+  readonly arrivals: Arrivals;
   readonly serverName: string;
   readonly log: Logger;
 }
 
 export const createInbox = (tools: Tools): Inbox => {
-  const { graph, database, strings, clock, jobs, questions, peer, serverName, log } = tools;
+  const { graph, database, strings, clock, jobs, questions, peer, arrivals, serverName, log } = tools;
   const forget = async (positions: readonly number[]): Promise<void> =>
     database.write('judged events', async (tx) => deleteStaged(tx, positions));
-  const queues: RoomQueues = createRoomQueues({ graph, gaps: createGaps({ graph, questions, log }), forget, log });
-  const sortPdus = createSortPdus({ graph, strings, serverName, isStaged: queues.has });
+  const gaps = createGaps({ graph, questions, log });
+  const queues: RoomQueues = createRoomQueues({ graph, gaps, arrivals, forget, log });
+  const sortPdus = createSortPdus({ graph, strings, serverName, arrivals, isStaged: queues.has });
   const edus = createEdus({ ...tools, untilJudged: queues.idle });
   const transactions = createTransactions({ database, clock, queues, sortPdus, edus });
 
@@ -62,7 +70,7 @@ export const createInbox = (tools: Tools): Inbox => {
     const room = (await graph.rooms([roomNum])).get(roomNum);
     if (room === undefined) return undefined;
     try {
-      return { position, room, origin, checked: await graph.check(room, json) };
+      return { position, room, origin, checked: await graph.check(room, json), isEarly: true };
     } catch (error) {
       if (!(error instanceof DroppedEventError)) throw error;
       log.info(`An event that was taken in is given up: ${error.message}`);
@@ -97,6 +105,7 @@ export const createInbox = (tools: Tools): Inbox => {
       if (rows.length > 0) log.info(`${String(rows.length)} events that were taken in have yet to be judged`);
       resuming = goOn(rows).catch((error: unknown) => log.error({ err: error }, 'Events that were taken in could not be judged'));
     },
+    takeIn: async (room, origin, pdu, signal) => gaps.receive(room, origin, await graph.check(room, pdu), signal),
     close: async () => {
       isClosing = true;
       await resuming;

@@ -5,14 +5,16 @@ import { isJsonObject, type JsonObject, type JsonValue } from '#src/protocol/jso
 import type { Strings } from '#src/platform/database/strings.ts';
 import { parsePdu } from '#src/protocol/events.ts';
 import { roomVersion } from '#src/protocol/room-versions.ts';
-import { type CheckedEvent, DroppedEventError, type RoomGraph, type RoomInfo } from '#src/rooms/graph/index.ts';
+import { DroppedEventError, type RoomGraph, type RoomInfo } from '#src/rooms/graph/index.ts';
+import type { StagedPdu } from '#src/federation/inbox/room-queues.ts';
 import { checkServerAcl } from '#src/federation/rooms/acl.ts';
+import type { Arrivals } from '#src/federation/rooms/arrivals.ts';
 
 /** What becomes of an event of a transaction before it is judged: it is to be staged, or done with already; `error` says why it is not taken in. */
 export interface Sorted {
   readonly eventId: string;
   readonly error?: string;
-  readonly staged?: { readonly room: RoomInfo; readonly checked: CheckedEvent };
+  readonly staged?: Pick<StagedPdu, 'room' | 'checked' | 'isEarly'>;
 }
 
 /** Looks which events of a transaction are for a room of this server, and in order by themselves; events of unknown rooms, and what is no event, are left out. */
@@ -22,6 +24,8 @@ interface Tools {
   readonly graph: Pick<RoomGraph, 'room' | 'currentState' | 'memberships' | 'events' | 'check' | 'receiveOutside'>;
   readonly strings: Pick<Strings, 'numOf'>;
   readonly serverName: string;
+  /** The rooms that this server is coming into. */
+  readonly arrivals: Pick<Arrivals, 'room'>;
   /** Whether an event waits to be judged. */
   readonly isStaged: (eventId: string) => boolean;
 }
@@ -35,7 +39,7 @@ const eventIdOf = (room: RoomInfo, pdu: JsonObject): string | undefined => {
   }
 };
 
-export const createSortPdus = ({ graph, strings, serverName, isStaged }: Tools): SortPdus => {
+export const createSortPdus = ({ graph, strings, serverName, arrivals, isStaged }: Tools): SortPdus => {
   /** Whether an event takes back an invite of a user of this server into a room that this server is not in, and is by whom it was sent. */
   const takesBackInvite = async (room: RoomInfo, pdu: Pdu): Promise<boolean> => {
     const { type, state_key: userId, sender, content } = pdu;
@@ -47,14 +51,15 @@ export const createSortPdus = ({ graph, strings, serverName, isStaged }: Tools):
     return invite !== undefined && invite.pdu.sender === sender && authEventIds(pdu).includes(invite.eventId);
   };
 
-  const sortOne = async (room: RoomInfo, isHere: boolean, pdu: JsonObject): Promise<Sorted | undefined> => {
+  /** `where` this server is as for the room: in it, coming into it, or neither. */
+  const sortOne = async (room: RoomInfo, where: 'in' | 'arriving' | 'out', pdu: JsonObject): Promise<Sorted | undefined> => {
     const eventId = eventIdOf(room, pdu);
     if (eventId === undefined) return undefined;
     const known = await graph.events.byId(eventId);
     if (known?.stateRoot !== undefined || isStaged(eventId)) return { eventId };
     try {
       const checked = await graph.check(room, pdu);
-      if (isHere) return { eventId, staged: { room, checked } };
+      if (where !== 'out') return { eventId, staged: { room, checked, isEarly: where === 'arriving' } };
       // A server that has been away may think that this one is still in the room.
       if (await takesBackInvite(room, checked.parsed.pdu)) await graph.receiveOutside(room, pdu, () => undefined);
       return { eventId };
@@ -64,6 +69,18 @@ export const createSortPdus = ({ graph, strings, serverName, isStaged }: Tools):
     }
   };
 
+  const sortAll = async (room: RoomInfo, where: 'in' | 'arriving' | 'out', pdus: readonly JsonObject[]): Promise<Sorted[]> => {
+    const sorted: Sorted[] = [];
+    const seen = new Set<string>();
+    for (const pdu of pdus) {
+      const one = await sortOne(room, where, pdu);
+      if (one === undefined || seen.has(one.eventId)) continue;
+      seen.add(one.eventId);
+      sorted.push(one);
+    }
+    return sorted;
+  };
+
   const sortOfRoom = async (origin: string, room: RoomInfo, pdus: readonly JsonObject[]): Promise<Sorted[]> => {
     try {
       await checkServerAcl(graph, room, origin);
@@ -71,16 +88,7 @@ export const createSortPdus = ({ graph, strings, serverName, isStaged }: Tools):
       if (!(error instanceof MatrixError)) throw error;
       return pdus.flatMap((pdu) => ({ eventId: eventIdOf(room, pdu) ?? '', error: error.message })).filter(({ eventId }) => eventId !== '');
     }
-    const isHere = await graph.memberships.isHere(room.num);
-    const sorted: Sorted[] = [];
-    const seen = new Set<string>();
-    for (const pdu of pdus) {
-      const one = await sortOne(room, isHere, pdu);
-      if (one === undefined || seen.has(one.eventId)) continue;
-      seen.add(one.eventId);
-      sorted.push(one);
-    }
-    return sorted;
+    return sortAll(room, (await graph.memberships.isHere(room.num)) ? 'in' : 'out', pdus);
   };
 
   return async (origin, pdus) => {
@@ -90,7 +98,11 @@ export const createSortPdus = ({ graph, strings, serverName, isStaged }: Tools):
     );
     const rooms = await Promise.all(
       [...byRoom].map(async ([roomId, ofRoom]) => {
-        const room = typeof roomId === 'string' ? await graph.room(roomId) : undefined;
+        if (typeof roomId !== 'string') return [];
+        // Of a room that is being entered not even the server ACL is known yet.
+        const arriving = arrivals.room(roomId);
+        if (arriving !== undefined) return sortAll(arriving, 'arriving', ofRoom);
+        const room = await graph.room(roomId);
         return room === undefined ? [] : sortOfRoom(origin, room, ofRoom);
       }),
     );

@@ -1,6 +1,9 @@
 import type { Logger } from '#src/platform/logging/index.ts';
+import { MatrixError } from '#src/protocol/errors.ts';
 import { type CheckedEvent, DroppedEventError, MissingEventsError, type RoomGraph, type RoomInfo } from '#src/rooms/graph/index.ts';
 import type { Gaps } from '#src/federation/inbox/gaps.ts';
+import { checkServerAcl } from '#src/federation/rooms/acl.ts';
+import type { Arrivals } from '#src/federation/rooms/arrivals.ts';
 
 /** An event that is taken in, on its way through the gate. */
 export interface StagedPdu {
@@ -9,6 +12,8 @@ export interface StagedPdu {
   /** The server that sent it. */
   readonly origin: string;
   readonly checked: CheckedEvent;
+  /** Whether it came before it was known that this server is in the room, or an earlier process took it in: that is still to be looked at. */
+  readonly isEarly: boolean;
 }
 
 /** The events that have yet to be judged, room by room. */
@@ -47,11 +52,14 @@ const MAX_ASKED = 5;
 export const createRoomQueues = ({
   graph,
   gaps,
+  arrivals,
   forget,
   log,
 }: {
-  graph: Pick<RoomGraph, 'receiveChecked'>;
+  graph: Pick<RoomGraph, 'receiveChecked' | 'memberships' | 'currentState'>;
   gaps: Gaps;
+  /** The rooms that this server is coming into: their events wait until that is decided. */
+  arrivals: Pick<Arrivals, 'decided'>;
   /** Deletes staged events that are judged or given up. */
   forget: (positions: readonly number[]) => Promise<void>;
   log: Logger;
@@ -86,9 +94,21 @@ export const createRoomQueues = ({
     else log.error({ err: error }, what);
   };
 
+  /** Throws `DroppedEventError` where this server is not in the room after all, or the room's server ACL keeps the sender out. */
+  const checkEarly = async ({ room, origin, checked }: StagedPdu): Promise<void> => {
+    if (!(await graph.memberships.isHere(room.num)))
+      throw new DroppedEventError(`${checked.parsed.eventId}: this server is not in the room`);
+    try {
+      await checkServerAcl(graph, room, origin);
+    } catch (error) {
+      throw error instanceof MatrixError ? new DroppedEventError(error.message) : error;
+    }
+  };
+
   /** Whether the event is done with; false when it lacks something. */
   const attempt = async (pdu: StagedPdu): Promise<boolean> => {
     try {
+      if (pdu.isEarly) await checkEarly(pdu);
       await graph.receiveChecked(pdu.room, pdu.checked);
     } catch (error) {
       if (error instanceof MissingEventsError) return false;
@@ -151,6 +171,7 @@ export const createRoomQueues = ({
   };
 
   const drain = async (roomNum: number, queue: RoomQueue): Promise<void> => {
+    await arrivals.decided(roomNum);
     while (queue.waiting.length > 0 && !stopping.signal.aborted) {
       const batch = queue.waiting.splice(0, BATCH);
       const done = await Promise.all(batch.map(attempt));

@@ -59,7 +59,7 @@ export const createTransactions = ({
         staged.map(({ room, checked }) => ({ room_num: room.num, origin, json: checked.parsed.json })),
       );
     });
-    queues.add(staged.map(({ room, checked }, index) => ({ position: first + index, room, origin, checked })));
+    queues.add(staged.map((pdu, index) => ({ position: first + index, origin, ...pdu })));
     return answer;
   };
 

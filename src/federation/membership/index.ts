@@ -16,6 +16,8 @@ import { createTemplates } from '#src/federation/membership/templates.ts';
 import { createWelcomes } from '#src/federation/membership/welcome.ts';
 import type { Hosts } from '#src/federation/rooms/hosts.ts';
 
+export { createOwnMembership } from '#src/federation/membership/own.ts';
+
 /** How users of other servers come into rooms of this one. */
 export const createPeerMembership = ({
   graph,

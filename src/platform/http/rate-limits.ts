@@ -136,6 +136,7 @@ const SETTINGS = {
   'rc_login.account': (config) => config.rc_login.account,
   'rc_login.failed_attempts': (config) => config.rc_login.failed_attempts,
   'rc_joins.local': (config) => config.rc_joins.local,
+  'rc_joins.remote': (config) => config.rc_joins.remote,
   rc_joins_per_room: (config) => config.rc_joins_per_room,
   'rc_invites.per_room': (config) => config.rc_invites.per_room,
   'rc_invites.per_user': (config) => config.rc_invites.per_user,

@@ -3,12 +3,14 @@ import type { Requester } from '#src/accounts/index.ts';
 import type { Clock } from '#src/platform/clock.ts';
 import type { Config } from '#src/platform/config/index.ts';
 import type { RateLimiters } from '#src/platform/http/rate-limits.ts';
-import { roomInUse, unknown } from '#src/protocol/errors.ts';
+import type { Logger } from '#src/platform/logging/index.ts';
+import { MatrixError, roomInUse, unknown } from '#src/protocol/errors.ts';
+import { domainOf } from '#src/protocol/identifiers.ts';
 import type { JsonObject } from '#src/protocol/json.ts';
 import { roomVersion } from '#src/protocol/room-versions.ts';
 import { checkCreators, checkInvites } from '#src/rooms/creation/checks.ts';
 import type { Directory } from '#src/rooms/directory/index.ts';
-import type { RoomDraft, RoomGraph } from '#src/rooms/graph/index.ts';
+import type { RoomDraft, RoomGraph, RoomInfo } from '#src/rooms/graph/index.ts';
 import type { MemberChange, Membership } from '#src/rooms/membership/index.ts';
 import { checkAliases, checkContent, newAliases } from '#src/rooms/messaging/index.ts';
 import { createContent, type InitialEvent, initialEvents, type Plan, presetOf, type RoomRequest } from '#src/rooms/creation/plan.ts';
@@ -16,7 +18,7 @@ import { PRESETS } from '#src/rooms/creation/presets.ts';
 
 export interface CreationDependencies {
   graph: RoomGraph;
-  membership: Pick<Membership, 'changeIn' | 'profilesFor' | 'allowsInvites'>;
+  membership: Pick<Membership, 'changeIn' | 'profilesFor' | 'allowsInvites' | 'isElsewhere' | 'inviteElsewhere'>;
   directory: Pick<Directory, 'resolve' | 'checkAlias' | 'checkMayAlias' | 'mayPublish' | 'addAlias' | 'publish'>;
   clock: Clock;
   config: Pick<
@@ -24,7 +26,14 @@ export interface CreationDependencies {
     'server_name' | 'default_room_version' | 'default_power_level_content_override' | 'encryption_enabled_by_default_for_room_type'
   >;
   limiters: Pick<RateLimiters, 'of'>;
+  log: Logger;
 }
+
+/** Those for which something holds, and the others. */
+const partition = <T>(all: readonly T[], holds: (each: T) => boolean): [T[], T[]] => [
+  all.filter(holds),
+  all.filter((each) => !holds(each)),
+];
 
 export interface Creation {
   /** Makes a room with all that the request wants, or nothing at all; answers its id. */
@@ -38,7 +47,7 @@ const REMEMBERED_MS = 30 * 60 * 1000;
 
 /** Making rooms (client-server API, "Creation"). */
 export const createCreation = (dependencies: CreationDependencies): Creation => {
-  const { graph, membership, directory, clock, config, limiters } = dependencies;
+  const { graph, membership, directory, clock, config, limiters, log } = dependencies;
   const messageLimiter = limiters.of('rc_message');
   const creationLimiter = limiters.of('rc_room_creation');
   let latestTs = 0;
@@ -107,6 +116,26 @@ export const createCreation = (dependencies: CreationDependencies): Creation => 
     await draft.append({ sender, type, stateKey, content });
   };
 
+  /**
+   * Invites users of other servers into a new room, each server's one after another. The room is there already: who cannot be invited is left out of it, as the members
+   * show.
+   */
+  const inviteAll = async (requester: Requester, room: RoomInfo, invites: readonly MemberChange[]): Promise<void> => {
+    const byServer = Map.groupBy(invites, ({ target }) => domainOf(target));
+    await Promise.all(
+      [...byServer.values()].map(async (ofServer) => {
+        for (const invite of ofServer) {
+          try {
+            await membership.inviteElsewhere(requester, room, invite);
+          } catch (error) {
+            if (!(error instanceof MatrixError)) throw error;
+            log.info(`${invite.target} is not invited into the new room ${room.roomId}: ${error.message}`);
+          }
+        }
+      }),
+    );
+  };
+
   const createRoom: Creation['createRoom'] = async (requester, request) => {
     const { userId } = requester;
     takeLimits(userId);
@@ -121,7 +150,10 @@ export const createCreation = (dependencies: CreationDependencies): Creation => 
     checkCreators(plan.version, userId, content, request, events);
     const join: MemberChange = { target: userId, action: 'join' };
     const inviteContent = request.is_direct === true ? { is_direct: true } : {};
-    const invites = invitees.map((target): MemberChange => ({ target, action: 'invite', content: inviteContent }));
+    const [invites, invitesElsewhere] = partition(
+      invitees.map((target): MemberChange => ({ target, action: 'invite', content: inviteContent })),
+      (invite) => !membership.isElsewhere(requester, invite),
+    );
     const profiles = await membership.profilesFor([join, ...invites]);
     const create = { sender: userId, type: 'm.room.create', stateKey: '', content, originServerTs: creationTs() };
     const { room } = await graph.createRoom(plan.version.id, create, async (draft) => {
@@ -130,6 +162,7 @@ export const createCreation = (dependencies: CreationDependencies): Creation => 
       for (const event of events) await append(draft, userId, event, plan.alias);
       for (const invite of invites) await membership.changeIn(draft, requester, invite, profiles);
     });
+    await inviteAll(requester, room, invitesElsewhere);
     return room.roomId;
   };
 

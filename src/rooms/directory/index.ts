@@ -4,3 +4,4 @@ export type { PublicRooms } from '#src/rooms/directory/public-rooms.ts';
 export { directoryRoutes } from '#src/rooms/directory/routes.ts';
 export { createDirectory } from '#src/rooms/directory/service.ts';
 export type { Directory } from '#src/rooms/directory/service.ts';
+export type { RemoteDirectory } from '#src/rooms/directory/remote.ts';

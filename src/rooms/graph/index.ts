@@ -56,7 +56,7 @@ export type { HistoryPoint, MembershipChange } from '#src/rooms/graph/read-store
 export type { NodeId } from '#src/rooms/graph/state-tree/nodes.ts';
 export { DroppedEventError, MissingEventsError, RefusedEventError } from '#src/rooms/graph/receive/missing.ts';
 export type { ReceiveOptions } from '#src/rooms/graph/receive/index.ts';
-export type { CheckedEvent } from '#src/rooms/graph/receive/receiver.ts';
+export type { CheckedEvent, RoomName } from '#src/rooms/graph/receive/receiver.ts';
 export type { EventPolicy, PolicyVerdict } from '#src/rooms/graph/receive/policy.ts';
 export type { ServerKeys } from '#src/rooms/graph/receive/server-keys.ts';
 export { createStates, type StateEntry, type States } from '#src/rooms/graph/states.ts';

@@ -4,6 +4,8 @@ import type { RateLimiter, RateLimiters } from '#src/platform/http/rate-limits.t
 export interface MembershipLimits {
   /** Throws `limitExceeded`. */
   join(userId: string, roomId: string): void;
+  /** The same for a room that this server has to come into first. */
+  joinElsewhere(userId: string, roomId: string): void;
   /** Throws `limitExceeded`. */
   invite(userId: string, roomId: string, target: string): void;
   /** Whether so many invites at once, with a new room, are in order. */
@@ -12,6 +14,7 @@ export interface MembershipLimits {
 
 export const createMembershipLimits = ({ of }: Pick<RateLimiters, 'of'>): MembershipLimits => {
   const joins = of('rc_joins.local');
+  const remoteJoins = of('rc_joins.remote');
   const joinsPerRoom = of('rc_joins_per_room');
   const invitesPerRoom = of('rc_invites.per_room');
   const invitesPerUser = of('rc_invites.per_user');
@@ -27,6 +30,11 @@ export const createMembershipLimits = ({ of }: Pick<RateLimiters, 'of'>): Member
     join: (userId, roomId) =>
       takeAll([
         [joins, userId],
+        [joinsPerRoom, roomId],
+      ]),
+    joinElsewhere: (userId, roomId) =>
+      takeAll([
+        [remoteJoins, userId],
         [joinsPerRoom, roomId],
       ]),
     invite: (userId, roomId, target) =>

@@ -13,8 +13,8 @@ export const createLeaveRooms =
     membership,
     log,
   }: {
-    graph: Pick<RoomGraph, 'memberships' | 'rooms' | 'write'>;
-    membership: Pick<Membership, 'changeIn'>;
+    graph: Pick<RoomGraph, 'memberships' | 'rooms'>;
+    membership: Pick<Membership, 'leave'>;
     log: Logger;
   }): LeaveRooms =>
   async ({ userId, userNum }, signal) => {
@@ -24,7 +24,7 @@ export const createLeaveRooms =
     for (const room of (await graph.rooms(present)).values()) {
       if (signal.aborted) return;
       try {
-        await graph.write(room, (draft) => membership.changeIn(draft, requester, { target: userId, action: 'leave' }, new Map()));
+        await membership.leave(requester, room);
       } catch (error) {
         // A room whose rules keep the user must not keep it in the others.
         if (!(error instanceof MatrixError)) throw error;

@@ -55,24 +55,44 @@ const isInOneOf = async (
   return isLocal || isKnown ? 'no' : 'unknown';
 };
 
-/** A joined user of this server who could have invited. Those with a level of their own are asked before the many without. */
-const findInviter = async (draft: RoomDraft, { graph, strings, serverName }: RestrictedReads): Promise<string | undefined> => {
-  const create = (await draft.state('m.room.create', ''))?.pdu;
-  const event = (await draft.state('m.room.power_levels', ''))?.pdu;
-  const levels = powerLevels(create, event, draft.version);
+type StateReads = Pick<RoomDraft, 'state' | 'version'>;
+
+/** Who may invite: those with a level of their own, whether everybody else may, and a look at one user. */
+const invitersOf = async (state: StateReads) => {
+  const create = (await state.state('m.room.create', ''))?.pdu;
+  const event = (await state.state('m.room.power_levels', ''))?.pdu;
+  const levels = powerLevels(create, event, state.version);
   const needed = levels.level('invite');
   const listed = event !== undefined && isJsonObject(event.content.users) ? Object.keys(event.content.users) : [];
-  const named = [...(create === undefined ? [] : creatorsOf(create, draft.version)), ...listed];
-  const isFit = async (userId: string): Promise<boolean> =>
-    domainOf(userId) === serverName &&
-    levels.userLevel(userId) >= needed &&
-    membershipIn(await draft.state('m.room.member', userId)) === 'join';
+  return {
+    named: [...(create === undefined ? [] : creatorsOf(create, state.version)), ...listed],
+    everybody: levels.level('users_default') >= needed,
+    isOne: async (userId: string): Promise<boolean> =>
+      levels.userLevel(userId) >= needed && membershipIn(await state.state('m.room.member', userId)) === 'join',
+  };
+};
+
+/** A joined user of this server who could have invited. Those with a level of their own are asked before the many without. */
+const findInviter = async (draft: RoomDraft, { graph, strings, serverName }: RestrictedReads): Promise<string | undefined> => {
+  const { named, everybody, isOne } = await invitersOf(draft);
+  const isFit = async (userId: string): Promise<boolean> => domainOf(userId) === serverName && (await isOne(userId));
   for (const userId of named) if (await isFit(userId)) return userId;
-  if (levels.level('users_default') < needed) return undefined;
+  if (!everybody) return undefined;
   const joined = (await graph.memberships.ofRoom(draft.room.num)).filter((row) => row.isLocal && row.membership === 'join');
   const userIds = await strings.textOf(joined.map((row) => row.userNum));
   for (const userId of userIds.values()) if (await isFit(userId)) return userId;
   return undefined;
+};
+
+/** Of the servers in a room those of which somebody could have invited; of users with a level of their own first. */
+export const serversThatLetIn = async (state: StateReads, inRoom: ReadonlySet<string>): Promise<string[]> => {
+  const { named, everybody, isOne } = await invitersOf(state);
+  const servers = new Set<string>();
+  for (const userId of named) {
+    const server = domainOf(userId);
+    if (server !== undefined && inRoom.has(server) && !servers.has(server) && (await isOne(userId))) servers.add(server);
+  }
+  return [...(everybody ? new Set([...servers, ...inRoom]) : servers)];
 };
 
 /**

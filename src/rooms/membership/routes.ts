@@ -81,17 +81,23 @@ const joinContent = (body: Reason | undefined) => {
   return { content };
 };
 
+/** Servers that may be asked for the room; the second is the older name. */
+const ServersQuery = Type.Object({ via: Type.Optional(Type.Array(Type.String())), server_name: Type.Optional(Type.Array(Type.String())) });
+
 /** Entering a room by its id or alias. */
 const enterRoutes = (membership: Membership, access: AccountAccess): Route[] => {
   const enter =
     (action: 'join' | 'knock', contentOf: (body: Reason | undefined) => Pick<MemberChange, 'content'>) =>
-    async (call: Call<Requester, { readonly roomIdOrAlias: string }, unknown, Reason | undefined>): Promise<unknown> => {
-      const { caller, params, body } = call;
-      const roomId = await membership.roomIdOf(params.roomIdOrAlias);
-      await membership.change(caller, roomId, { target: caller.userId, action, ...contentOf(body) });
+    async (
+      call: Call<Requester, { readonly roomIdOrAlias: string }, Static<typeof ServersQuery>, Reason | undefined>,
+    ): Promise<unknown> => {
+      const { caller, params, query, body } = call;
+      const { roomId, servers } = await membership.locate(params.roomIdOrAlias);
+      const named = [...(query.via ?? []), ...(query.server_name ?? []), ...servers];
+      await membership.change(caller, roomId, { target: caller.userId, action, ...contentOf(body) }, named);
       return { room_id: roomId };
     };
-  const join = { access: access.guest, body: ReasonBody, handle: enter('join', joinContent) };
+  const join = { access: access.guest, query: ServersQuery, body: ReasonBody, handle: enter('join', joinContent) };
   return [
     route({ method: 'POST', path: client('/join/:roomIdOrAlias', SINCE_V1), ...join }),
     route({ method: 'PUT', path: client('/join/:roomIdOrAlias/:txnId', SINCE_V1), ...join }),
@@ -99,6 +105,7 @@ const enterRoutes = (membership: Membership, access: AccountAccess): Route[] => 
       method: 'POST',
       path: client('/knock/:roomIdOrAlias', ['v3', 'r0', 'unstable']),
       access: access.user,
+      query: ServersQuery,
       body: ReasonBody,
       handle: enter('knock', withReason),
     }),

@@ -4,15 +4,16 @@ import type { Rules } from '#src/platform/config/rules.ts';
 
 const remoteRooms = block(
   {
-    enabled: key(boolean(false), 'Whether that is done.'),
-    complexity: key(number(1), 'The largest complexity: the number of state events divided by 500.'),
+    enabled: key(boolean(false), 'Whether that is done.', { acts: true }),
+    complexity: key(number(1), 'The largest complexity: the number of state events divided by 500.', { acts: true }),
     complexity_error: key(
       string(
         'Your homeserver is unable to join rooms this large or complex. Please speak to your server administrator, or upgrade your instance to join this room.',
       ),
       'What users are told.',
+      { acts: true },
     ),
-    admins_can_join: key(boolean(false), 'Whether server administrators may join all the same.'),
+    admins_can_join: key(boolean(false), 'Whether server administrators may join all the same.', { acts: true }),
   },
   { strict: true },
 );
@@ -59,7 +60,7 @@ export const limitKeys = {
     ),
     'Users who are never kept out by the limit.',
   ),
-  limit_remote_rooms: key(remoteRooms, 'Refusing to join rooms that are too large.'),
+  limit_remote_rooms: key(remoteRooms, 'Refusing to join rooms of other servers that are too large.'),
   require_membership_for_aliases: key(boolean(true), 'Whether one must be in a room to give it an alias.', { acts: true }),
   allow_per_room_profiles: key(boolean(true), 'Whether users may have another name or avatar in one room.', { acts: true }),
   max_avatar_size: key(size(), 'How large an avatar may be, in bytes.'),

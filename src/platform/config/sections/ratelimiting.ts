@@ -34,7 +34,7 @@ export const ratelimitingKeys = {
   rc_joins: key(
     block({
       local: key(rate(0.1, 10), 'Joins of a user to rooms that this server is in.', { acts: true }),
-      remote: key(rate(0.01, 10), 'Joins of a user to rooms that this server must join first.'),
+      remote: key(rate(0.01, 10), 'Joins of a user to rooms that this server must join first.', { acts: true }),
     }),
     'Joins.',
   ),

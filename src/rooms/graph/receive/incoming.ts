@@ -65,7 +65,11 @@ export const checkIncoming = async (
   keys: ServerKeys,
 ): Promise<Incoming> => {
   const version = roomVersion(room.version);
-  const parsed = readInRoom(room.roomId, version, source);
+  return checkParsed(readInRoom(room.roomId, version, source), version, keys);
+};
+
+/** Checks 2 and 3 of an event whose form is in order. */
+const checkParsed = async (parsed: ParsedEvent, version: RoomVersion, keys: ServerKeys): Promise<Incoming> => {
   const wanting = await checkSignatures({ parsed, version }, keys);
   const whole: Incoming = parsed.contentHashMatches
     ? { parsed, facts: 0, fault: undefined }
@@ -74,8 +78,45 @@ export const checkIncoming = async (
   return { ...whole, facts: whole.facts | REJECTED | UNVERIFIED, fault: `no key of ${wanting} is at hand to check its signature with` };
 };
 
-/** So many signatures are checked before other work has its turn. */
+/** So many events are read, or signatures checked, before other work has its turn. */
 const SLICE = 50;
+
+/** Does something for each, giving other work its turn; what is dropped is left out. */
+const forEachKept = async <From, To>(all: readonly From[], make: (each: From) => Promise<To> | To): Promise<To[]> => {
+  const kept: To[] = [];
+  for (const [index, each] of all.entries()) {
+    if (index % SLICE === SLICE - 1) await setImmediate();
+    try {
+      kept.push(await make(each));
+    } catch (error) {
+      if (!(error instanceof DroppedEventError)) throw error;
+    }
+  }
+  return kept;
+};
+
+/** Asks for the keys of all that has to be signed side by side: servers that are gone are waited for together, and no more than once. */
+const withKeysAtHand = async (events: readonly ParsedEvent[], version: RoomVersion, keys: ServerKeys): Promise<ServerKeys> => {
+  const wanted = new Map<string, { server: string; keyId: string; atMs: number | undefined }>();
+  for (const { pdu } of events) {
+    const atMs = signedAt(pdu, version);
+    for (const server of requiredSigners(pdu, version))
+      for (const keyId of signingKeyIds(pdu.signatures, server)) {
+        const latest = wanted.get(`${server} ${keyId}`)?.atMs;
+        wanted.set(`${server} ${keyId}`, { server, keyId, atMs: latest === undefined ? atMs : Math.max(latest, atMs ?? latest) });
+      }
+  }
+  const inVain = new Set<string>();
+  await Promise.all(
+    [...wanted].map(async ([name, { server, keyId, atMs }]) => {
+      const found = (await keys.find(server, keyId, atMs)) ?? (await keys.find(server, keyId, undefined));
+      if (found === undefined) inVain.add(name);
+    }),
+  );
+  return {
+    find: async (server, keyId, atMs) => (inVain.has(`${server} ${keyId}`) ? undefined : keys.find(server, keyId, atMs)),
+  };
+};
 
 /** Checks many events; those that are dropped are left out. */
 export const checkManyIncoming = async (
@@ -83,14 +124,8 @@ export const checkManyIncoming = async (
   sources: readonly PduSource[],
   keys: ServerKeys,
 ): Promise<Incoming[]> => {
-  const incoming: Incoming[] = [];
-  for (const [index, source] of sources.entries()) {
-    if (index % SLICE === SLICE - 1) await setImmediate();
-    try {
-      incoming.push(await checkIncoming(room, source, keys));
-    } catch (error) {
-      if (!(error instanceof DroppedEventError)) throw error;
-    }
-  }
-  return incoming;
+  const version = roomVersion(room.version);
+  const parsed = await forEachKept(sources, (source) => readInRoom(room.roomId, version, source));
+  const atHand = await withKeysAtHand(parsed, version, keys);
+  return forEachKept(parsed, async (each) => checkParsed(each, version, atHand));
 };

@@ -26,6 +26,14 @@ export interface RoomName {
 /** An event from elsewhere whose form and signatures are in order. */
 export type CheckedEvent = Incoming;
 
+/** A room that is about to be taken in. */
+export interface ExpectedRoom {
+  /** As it will be: it has its number, by which what comes before it can be kept. Nothing can be read of it or written to it. */
+  readonly room: RoomInfo;
+  /** It is expected no more. */
+  done(): void;
+}
+
 /** How events that other servers made come into the rooms. */
 export interface Receiver {
   /** Checks an event by itself: form, signatures, content hash. Throws `DroppedEventError` for one that is not wholly in order. */
@@ -64,6 +72,8 @@ export interface Receiver {
    * when what is given is no room that the join is allowed in.
    */
   receiveRoom(given: WholeRoom): Promise<{ readonly room: RoomInfo; readonly join: RoomEvent }>;
+  /** Gives a room that is about to be taken in, and may not be known yet, the number that it will have. One at a time for each room. */
+  expectRoom(name: RoomName): Promise<ExpectedRoom>;
 }
 
 export interface ReceiverTools {
@@ -86,6 +96,7 @@ const stringsOf = ({ parsed: { pdu } }: Incoming): string[] => {
 export const createReceiver = ({ writer, events, hotRooms, strings, roomNumbers, serverKeys, reviseVersion }: ReceiverTools): Receiver => {
   // Two servers may let us into one room at a time, but it is made once.
   const making = new Map<string, Promise<unknown>>();
+  const expected = new Map<string, number>();
 
   const oneByOne = async <T>(roomId: string, make: () => Promise<T>): Promise<T> => {
     while (making.has(roomId)) await making.get(roomId)?.catch(() => undefined);
@@ -107,7 +118,7 @@ export const createReceiver = ({ writer, events, hotRooms, strings, roomNumbers,
   const knownOrNew = async ({ roomId, version }: RoomName): Promise<{ info: RoomInfo; write: RoomWriter['write'] }> => {
     const known = await hotRooms.byId(roomId);
     if (known !== undefined) return { info: known, write: writer.write };
-    return { info: { num: await roomNumbers.next(), roomId, version }, write: writer.create };
+    return { info: { num: expected.get(roomId) ?? (await roomNumbers.next()), roomId, version }, write: writer.create };
   };
 
   const takeRoom = async (roomId: string, room: WholeRoom<Incoming>): Promise<{ room: RoomInfo; join: RoomEvent }> => {
@@ -182,5 +193,11 @@ export const createReceiver = ({ writer, events, hotRooms, strings, roomNumbers,
       };
       return oneByOne(roomId, async () => takeRoom(roomId, room));
     },
+    expectRoom: async ({ roomId, version }) =>
+      oneByOne(roomId, async () => {
+        const num = (await hotRooms.byId(roomId))?.num ?? (await roomNumbers.next());
+        expected.set(roomId, num);
+        return { room: { num, roomId, version }, done: () => void expected.delete(roomId) };
+      }),
   };
 };
