@@ -15,7 +15,7 @@ import { hostRoom, refusal } from '#test/support/peer-host.ts';
 import { sendTransaction } from '#test/support/peer-member.ts';
 import { makePeerRoom, type PeerRoom } from '#test/support/peer-room.ts';
 import { json, startScriptedPeer, type ScriptedPeer } from '#test/support/scripted-peer.ts';
-import type { Server } from '#test/support/server.ts';
+import { hasSynapse, NO_SYNAPSE, type Server } from '#test/support/server.ts';
 import { takeTransactions, textsIn, until as untilTrue } from '#test/support/transactions.ts';
 
 const VERSIONS = ['1', '6', '10', '11', '12'];
@@ -649,8 +649,192 @@ onEachEngine('a user knocks on a room of another server, is told what room it is
     ok(await alice.post(`/rooms/${enc(room.roomId)}/join`));
     ok(await alice.post(`/rooms/${enc(room.roomId)}/leave`));
   }
+  const refused = makePeerRoom(peer, '11', { join_rule: 'knock' });
+  hostRoom(peer, refused, 'knock');
+  ok(await enter(server, alice, refused.roomId, [peer.name], { step: 'knock' }));
+  const { next_batch: since } = await sync(alice);
+  const unseen = refused.add(member(refused.creator, alice.userId, 'leave'), {
+    authEvents: refused.events.slice(0, 3).map((each) => each.eventId),
+  });
+  ok(await sendTransaction(peer, server, [unseen]));
+  assert.ok((await sync(alice)).rooms?.knock?.[refused.roomId] !== undefined, 'by who has not seen it');
+  refused.take(refused.events.find(({ pdu }) => pdu.content['membership'] === 'knock')!);
+  ok(await sendTransaction(peer, server, [refused.add(member(refused.creator, alice.userId, 'leave'))]));
+  const { rooms } = await sync(alice, since);
+  assert.ok(rooms?.leave?.[refused.roomId] !== undefined && rooms.knock?.[refused.roomId] === undefined);
   const closed = makePeerRoom(peer, '6');
   hostRoom(peer, closed, 'knock');
   assertError(await enter(server, alice, closed.roomId, [peer.name], { step: 'knock' }), 403, 'M_FORBIDDEN');
   assertError(await enter(server, alice, `!none:${server.name}`, [], { step: 'knock' }), 404, 'M_NOT_FOUND');
 });
+
+/** A room that the members of another may join, into which only those of the creator's level may invite. */
+const restrictedTo = (allowed: string, version: string): Json => ({
+  preset: 'private_chat',
+  room_version: version,
+  power_level_content_override: { invite: 50 },
+  initial_state: [
+    {
+      type: 'm.room.join_rules',
+      state_key: '',
+      content: { join_rule: 'restricted', allow: [{ type: 'm.room_membership', room_id: allowed }] },
+    },
+  ],
+});
+
+/** Joins by a restricted rule, the first of a server and a later one, whom nobody here may let in either. */
+const joinRestricted = async (
+  here: Server,
+  there: Server,
+  [alice, ann]: readonly [Person, Person],
+  bob: Person,
+  version: string,
+): Promise<void> => {
+  const space = await createRoom(bob, { room_version: version });
+  const roomId = await createRoom(bob, restrictedTo(space, version));
+  assertError(await enter(here, alice, roomId, [there.name]), 403, 'M_FORBIDDEN');
+  for (const each of [alice, ann]) {
+    ok(await enter(here, each, space, [there.name]));
+    await until('the space is entered', async () => (await membershipOf(bob, space, each.userId)) === 'join');
+  }
+  for (const each of [alice, ann]) {
+    ok(await enter(here, each, roomId, [there.name]));
+    const { join_authorised_via_users_server: authoriser } = (await contentOf(each, roomId, 'm.room.member', each.userId)) ?? {};
+    assert.equal(authoriser, bob.userId);
+    await say(each, roomId, `from ${each.userId}`);
+    await hears(bob, roomId, `from ${each.userId}`);
+  }
+  await say(bob, roomId, 'welcome');
+  await hears(ann, roomId, 'welcome');
+};
+
+onEachEngine('users join by a restricted rule by way of the server whose users may let them in', async (start) => {
+  await using here = await startPeer({}, start);
+  await using there = await startPeer();
+  const people = [await here.register('alice'), await here.register('ann')] as const;
+  const bob = await there.register('bob');
+  for (const version of ['8', '11', '12']) await joinRestricted(here, there, people, bob, version);
+});
+
+test('a join by a restricted rule counts only with the signature of the server that lets in', async () => {
+  await using server = await startPeer();
+  await using peer = await startScriptedPeer();
+  const alice = await server.register('alice');
+  const at = (signatures: (right: Json) => unknown): PeerRoom => {
+    const room = makePeerRoom(peer, '11', { join_rule: 'restricted', allow: [] });
+    const content = { membership: 'join', join_authorised_via_users_server: room.creator, displayname: 'not taken over' };
+    hostRoom(peer, room, 'join', {
+      template: (right) => {
+        const template = room.template(stateEvent(alice.userId, 'm.room.member', alice.userId, content));
+        return { ...right, event: template };
+      },
+      answer: (right, event) => {
+        const signed = signEvent(event as never, peer.name, peer.key, roomVersion('11')) as Json;
+        return { ...right, event: { ...signed, signatures: signatures(signed['signatures'] as Json) } };
+      },
+    });
+    return room;
+  };
+  const unsigned = at((right) => ({ [server.name]: right[server.name] }));
+  await joinFails(server, alice, unsigned.roomId, [peer.name], 502, 'M_UNKNOWN');
+  const forged = at((right) => ({ ...right, [peer.name]: { [peer.key.keyId]: 'A'.repeat(86) } }));
+  await joinFails(server, alice, forged.roomId, [peer.name], 502, 'M_UNKNOWN');
+  const right = at((signatures) => signatures);
+  ok(await enter(server, alice, right.roomId, [peer.name]));
+  assert.deepEqual(await contentOf(alice, right.roomId, 'm.room.member', alice.userId), {
+    membership: 'join',
+    displayname: 'alice',
+    join_authorised_via_users_server: right.creator,
+  });
+});
+
+/** Two people talk. */
+const talk = async (one: Person, other: Person, roomId: string, about: string): Promise<void> => {
+  await say(one, roomId, `${about} 1`);
+  await hears(other, roomId, `${about} 1`);
+  await say(other, roomId, `${about} 2`);
+  await hears(one, roomId, `${about} 2`);
+};
+
+const joinedBy = async (person: Person): Promise<readonly string[]> => ok(await person.get('/joined_rooms'))['joined_rooms'] as string[];
+
+for (const version of ['6', '10', '11', '12'])
+  test(
+    `users of Myelin and of real Synapse come into each other's rooms of version ${version}`,
+    { skip: hasSynapse ? false : NO_SYNAPSE },
+    async () => {
+      await using here = await startPeer();
+      await using there = await startPeer({ program: 'synapse' });
+      const [alice, ann, bob] = [await here.register('alice'), await here.register('ann'), await there.register('bob')];
+      // By alias, there and here.
+      const theirs = await createRoom(bob, { room_version: version, room_alias_name: 'theirs', name: 'Theirs' });
+      ok(await enter(here, alice, `#theirs:${there.name}`));
+      assert.deepEqual(await contentOf(alice, theirs, 'm.room.name'), { name: 'Theirs' });
+      await talk(alice, bob, theirs, 'by alias there');
+      ok(await ann.post(`/join/${enc(theirs)}`));
+      await talk(bob, ann, theirs, 'the second');
+      const ours = await createRoom(alice, { room_version: version, room_alias_name: 'ours' });
+      ok(await enter(there, bob, `#ours:${here.name}`));
+      await talk(bob, alice, ours, 'by alias here');
+      // By invite, from there and from here.
+      const invited = await createRoom(bob, { room_version: version, preset: 'private_chat', name: 'Private' });
+      ok(await bob.post(`/rooms/${enc(invited)}/invite`, { user_id: alice.userId }));
+      assert.ok((await sync(alice)).rooms?.invite?.[invited] !== undefined);
+      ok(await alice.post(`/rooms/${enc(invited)}/join`));
+      await talk(alice, bob, invited, 'by invite there');
+      const inviting = await createRoom(alice, { room_version: version, preset: 'private_chat', invite: [bob.userId] });
+      await until('the invite is shown', async () => (await sync(bob)).rooms?.invite?.[inviting] !== undefined);
+      ok(await bob.post(`/rooms/${enc(inviting)}/join`));
+      await talk(bob, alice, inviting, 'by invite here');
+      // Leaving, declining, and coming back.
+      ok(await alice.post(`/rooms/${enc(invited)}/leave`));
+      await until('she has left', async () => (await membershipOf(bob, invited, alice.userId)) === 'leave');
+      ok(await bob.post(`/rooms/${enc(invited)}/invite`, { user_id: alice.userId }));
+      await until('she is invited again', async () => (await sync(alice)).rooms?.invite?.[invited] !== undefined);
+      ok(await alice.post(`/rooms/${enc(invited)}/leave`));
+      await until('she has declined', async () => (await membershipOf(bob, invited, alice.userId)) === 'leave');
+      ok(await bob.post(`/rooms/${enc(invited)}/invite`, { user_id: alice.userId }));
+      await until('she is invited once more', async () => (await sync(alice)).rooms?.invite?.[invited] !== undefined);
+      ok(await bob.post(`/rooms/${enc(invited)}/kick`, { user_id: alice.userId }));
+      await until('it is taken back', async () => (await sync(alice)).rooms?.invite?.[invited] === undefined);
+      for (const each of [alice, ann]) ok(await each.post(`/rooms/${enc(theirs)}/leave`));
+      await until('both have left', async () => (await membershipOf(bob, theirs, ann.userId)) === 'leave');
+      ok(await bob.put(`/rooms/${enc(theirs)}/state/m.room.name`, { name: 'Renamed' }));
+      ok(await enter(here, ann, theirs, [there.name]));
+      assert.deepEqual(await contentOf(ann, theirs, 'm.room.name'), { name: 'Renamed' });
+      await talk(ann, bob, theirs, 'back again');
+      // A ban, in both directions.
+      ok(await bob.post(`/rooms/${enc(theirs)}/ban`, { user_id: ann.userId }));
+      await until('she is banned', async () => !(await joinedBy(ann)).includes(theirs));
+      assertError(await enter(here, ann, theirs, [there.name]), 403, 'M_FORBIDDEN');
+      ok(await alice.post(`/rooms/${enc(ours)}/ban`, { user_id: bob.userId }));
+      await until('he is banned', async () => !(await joinedBy(bob)).includes(ours));
+      if (version !== '6') {
+        await joinRestricted(here, there, [alice, ann], bob, version);
+        await knockThere(here, there, alice, bob, version);
+      }
+    },
+  );
+
+/** Knocks on a room of real Synapse: taken back, in vain, and answered by an invite. */
+const knockThere = async (here: Server, there: Server, alice: Person, bob: Person, version: string): Promise<void> => {
+  const rules = [{ type: 'm.room.join_rules', state_key: '', content: { join_rule: 'knock' } }];
+  const door = await createRoom(bob, { room_version: version, preset: 'private_chat', initial_state: rules, name: 'Door' });
+  const knocks = async (): Promise<void> => {
+    ok(await enter(here, alice, door, [there.name], { step: 'knock' }));
+    assert.equal(await membershipOf(bob, door, alice.userId), 'knock');
+    const shown = (await sync(alice)).rooms?.knock?.[door]?.['knock_state'] as { events: Json[] };
+    assert.deepEqual(shown.events.find(({ type }) => type === 'm.room.name')?.['content'], { name: 'Door' });
+  };
+  await knocks();
+  ok(await alice.post(`/rooms/${enc(door)}/leave`));
+  assert.equal(await membershipOf(bob, door, alice.userId), 'leave');
+  await knocks();
+  ok(await bob.post(`/rooms/${enc(door)}/kick`, { user_id: alice.userId }));
+  // Real Synapse does not tell the server of who knocked that it was in vain.
+  await knocks();
+  ok(await bob.post(`/rooms/${enc(door)}/invite`, { user_id: alice.userId }));
+  await until('she is invited', async () => (await sync(alice)).rooms?.invite?.[door] !== undefined);
+  ok(await alice.post(`/rooms/${enc(door)}/join`));
+  await talk(alice, bob, door, 'behind the door');
+};

@@ -40,15 +40,20 @@ const eventIdOf = (room: RoomInfo, pdu: JsonObject): string | undefined => {
 };
 
 export const createSortPdus = ({ graph, strings, serverName, arrivals, isStaged }: Tools): SortPdus => {
-  /** Whether an event takes back an invite of a user of this server into a room that this server is not in, and is by whom it was sent. */
-  const takesBackInvite = async (room: RoomInfo, pdu: Pdu): Promise<boolean> => {
+  /**
+   * Whether an event ends what a user of this server is in a room that this server is not in: an invite is taken back by whom it was sent, a knock is answered by somebody who
+   * has seen it. Whether the room lets them cannot be told here.
+   */
+  const endsOutside = async (room: RoomInfo, pdu: Pdu): Promise<boolean> => {
     const { type, state_key: userId, sender, content } = pdu;
-    if (type !== 'm.room.member' || content.membership !== 'leave' || userId === undefined || userId === sender) return false;
+    const isEnd = content.membership === 'leave' || content.membership === 'ban';
+    if (type !== 'm.room.member' || !isEnd || userId === undefined || userId === sender) return false;
     const userNum = domainOf(userId) === serverName ? await strings.numOf(userId) : undefined;
     const held = userNum === undefined ? undefined : await graph.memberships.in(room.num, userNum);
-    if (held?.membership !== 'invite') return false;
-    const invite = await graph.events.byNum(held.eventNum);
-    return invite !== undefined && invite.pdu.sender === sender && authEventIds(pdu).includes(invite.eventId);
+    if (held?.membership !== 'invite' && held?.membership !== 'knock') return false;
+    const before = await graph.events.byNum(held.eventNum);
+    if (before === undefined || !authEventIds(pdu).includes(before.eventId)) return false;
+    return held.membership === 'knock' || before.pdu.sender === sender;
   };
 
   /** `where` this server is as for the room: in it, coming into it, or neither. */
@@ -61,7 +66,7 @@ export const createSortPdus = ({ graph, strings, serverName, arrivals, isStaged 
       const checked = await graph.check(room, pdu);
       if (where !== 'out') return { eventId, staged: { room, checked, isEarly: where === 'arriving' } };
       // A server that has been away may think that this one is still in the room.
-      if (await takesBackInvite(room, checked.parsed.pdu)) await graph.receiveOutside(room, pdu, () => undefined);
+      if (await endsOutside(room, checked.parsed.pdu)) await graph.receiveOutside(room, pdu, () => undefined);
       return { eventId };
     } catch (error) {
       if (error instanceof DroppedEventError) return { eventId, error: error.message };
