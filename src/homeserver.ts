@@ -75,6 +75,7 @@ import { createToDevice, toDeviceRoutes } from '#src/to-device/index.ts';
 import { createTyping, typingRoutes } from '#src/typing/index.ts';
 import { createUserDirectory, type UserDirectory, userDirectoryRoutes } from '#src/user-directory/index.ts';
 import { openLostTime } from '#src/restoration/index.ts';
+import { createSearch, type Search, searchRoutes } from '#src/search/index.ts';
 import { createSync, parseToken } from '#src/sync/index.ts';
 import { clientWellKnown, serverInfoRoutes } from '#src/server-info/index.ts';
 
@@ -350,6 +351,7 @@ const assembleReading = async (
     log: ground.log('handlers.room_member'),
   });
   membership.reachBy(ownMembership.remote);
+  const search = createSearch({ ...ground, graph, history });
   const userDirectory = createUserDirectory({
     ...ground,
     graph,
@@ -406,6 +408,7 @@ const assembleReading = async (
       graph,
       serverName,
     }),
+    ...searchRoutes({ access, search }),
     ...userDirectoryRoutes({ access, userDirectory }),
     ...sync.routes,
   ];
@@ -417,7 +420,7 @@ const assembleReading = async (
     typing.close();
     await deviceLists.close();
   };
-  return { inbox, routes, close, hosts, userDirectory };
+  return { inbox, routes, close, hosts, search, userDirectory };
 };
 
 /** What goes on beside the requests: followers of streams, and work that an earlier process left. */
@@ -425,7 +428,7 @@ const startFollowers = async (
   ground: Ground,
   { accounts, profiles }: Users,
   { graph, membership }: Rooms,
-  userDirectory: UserDirectory,
+  { search, userDirectory }: { search: Search; userDirectory: UserDirectory },
   outbox: Outbox,
 ): Promise<Followers> => {
   const { database, clock, strings, jobs } = ground;
@@ -441,6 +444,7 @@ const startFollowers = async (
     handle: async ({ from, to }) => profileChanges.handle(from.min, to.min),
   });
   await outbox.follow(followers);
+  await search.follow(followers);
   await userDirectory.follow(followers);
   accounts.parting.start(createLeaveRooms({ graph, membership, log: ground.log('handlers.deactivate_account') }));
   for (const job of accounts.jobs) jobs.every(job.name, job.everyMs, job.run);
@@ -466,7 +470,7 @@ const assemble = async (config: Config, host: Host, database: Database) => {
     sources: [],
     serverName: config.server_name,
   });
-  const followers = await startFollowers(ground, users, rooms, reading.userDirectory, outbox);
+  const followers = await startFollowers(ground, users, rooms, reading, outbox);
   ground.backgroundUpdates.start();
   await reading.inbox.resume();
   return {

@@ -92,6 +92,10 @@ export const ROOM_TABLES: Readonly<Record<string, RoomTable>> = {
     (after) => sql`SELECT MIN(room_num) AS room_num FROM published_rooms WHERE room_num > ${after}`,
     (num) => sql`DELETE FROM published_rooms WHERE room_num = ${num}`,
   ),
+  search_words: indexed(
+    (after) => sql`SELECT MIN(room_num) AS room_num FROM search_words WHERE room_num > ${after}`,
+    (num) => sql`DELETE FROM search_words WHERE room_num = ${num}`,
+  ),
   user_directory_rooms: indexed(
     (after) => sql`SELECT MIN(room_num) AS room_num FROM user_directory_rooms WHERE room_num > ${after}`,
     (num) => sql`DELETE FROM user_directory_rooms WHERE room_num = ${num}`,
@@ -155,6 +159,10 @@ export const EVENT_TABLES: Readonly<Record<string, { readonly count: Sql; readon
   auth_generations: {
     count: sql`SELECT COUNT(*) AS lost FROM auth_generations t WHERE NOT EXISTS (SELECT 1 FROM events e WHERE e.event_num = t.event_num)`,
     deleteRows: sql`DELETE FROM auth_generations WHERE NOT EXISTS (SELECT 1 FROM events e WHERE e.event_num = auth_generations.event_num)`,
+  },
+  search_words: {
+    count: sql`SELECT COUNT(*) AS lost FROM search_words t WHERE NOT EXISTS (SELECT 1 FROM events e WHERE e.event_num = t.event_num)`,
+    deleteRows: sql`DELETE FROM search_words WHERE NOT EXISTS (SELECT 1 FROM events e WHERE e.event_num = search_words.event_num)`,
   },
   event_relations: {
     count: sql`SELECT COUNT(*) AS lost FROM event_relations t WHERE NOT EXISTS (SELECT 1 FROM events e WHERE e.event_num = t.event_num)`,

@@ -1,5 +1,5 @@
 export { deleteFiltersOf } from '#src/filters/store.ts';
-export { allows, parseEventFilter, relatedByOf } from '#src/filters/parse.ts';
+export { allows, parseEventFilter, relatedByOf, roomEventFilterOf } from '#src/filters/parse.ts';
 export type { Filterable, RoomEventFilter, SyncFilter } from '#src/filters/parse.ts';
 export { filterRoutes } from '#src/filters/routes.ts';
 export { createFilters } from '#src/filters/service.ts';

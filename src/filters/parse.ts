@@ -191,11 +191,14 @@ export const syncFilterOf = async (json: unknown, maxTimelineLimit: number): Pro
 export const parseSyncFilter = async (text: string, maxTimelineLimit: number): Promise<SyncFilter> =>
   syncFilterOf(parseJson(text), maxTimelineLimit);
 
-/** A room event filter from its text, as `/messages?filter={…}` has it; throws `M_NOT_JSON` or `M_BAD_JSON`. */
-export const parseRoomEventFilter = async (text: string): Promise<RoomEventFilter> => {
+/** Makes a room event filter of the JSON of one, which is checked first; throws `M_BAD_JSON`. */
+export const roomEventFilterOf = async (json: unknown): Promise<RoomEventFilter> => {
   roomEventFilterChecker ??= compile(RoomEventFilterJson);
-  return roomEventFilter(await checked<RoomEventFilterJson>(roomEventFilterChecker, parseJson(text)));
+  return roomEventFilter(await checked<RoomEventFilterJson>(roomEventFilterChecker, json));
 };
+
+/** A room event filter from its text, as `/messages?filter={…}` has it; throws `M_NOT_JSON` or `M_BAD_JSON`. */
+export const parseRoomEventFilter = async (text: string): Promise<RoomEventFilter> => roomEventFilterOf(parseJson(text));
 
 /** The same, as those below who may not know filters take it: what it lets through, and whether members are loaded lazily. */
 export const parseEventFilter = async (text: string): Promise<EventFilter> => {

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { hasRuns, termsOf, wordsOf } from '#src/platform/text/words.ts';
+import { hasDense, matchesIn, termsOf, wordsOf } from '#src/platform/text/words.ts';
 
 const folded = (text: string): string[] => wordsOf(text).map((word) => word.folded);
 /** Whether somebody who looks for one text finds the other. */
 const finds = (term: string, text: string): boolean => {
-  const { words, runs } = termsOf(term);
-  return words.length > 0 && words.every((word) => folded(text).some((each) => each.startsWith(word))) && hasRuns(text, runs);
+  const terms = termsOf(term);
+  return terms.words.length > 0 && terms.words.every((word) => folded(text).some((each) => each.startsWith(word))) && hasDense(text, terms);
 };
 
 test('case, accents and width do not count', () => {
@@ -58,4 +58,13 @@ test('terms are bounded, and nothing in a text can break them', () => {
   assert.deepEqual(termsOf(' "; -- \' % * ').words, []);
   assert.deepEqual(termsOf('a\0b \uD800 c').words, ['a', 'b', 'c']);
   assert.equal(folded('x'.repeat(1000))[0]?.length, 64);
+});
+
+test('what fits is told as it is written', () => {
+  const marked = (term: string, text: string): string[] => [...matchesIn(text, termsOf(term))];
+  assert.deepEqual(marked('große KATZE', 'Zwei Große Katzen, grosse Hunde'), ['große', 'katzen', 'grosse']);
+  assert.deepEqual(marked('東京都', '東京都は東京'), ['東京都']);
+  assert.deepEqual(marked('都', '東京都は'), ['都']);
+  assert.deepEqual(marked('ข้าวผัด', 'กินข้าวผัด'), ['ข้าว', 'ผัด']);
+  assert.deepEqual(marked('👍', 'ok 👍🏿'), ['👍🏿']);
 });

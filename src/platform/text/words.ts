@@ -15,8 +15,8 @@ export interface Word {
 export interface Terms {
   /** Each of them begins a word of what is found. */
   readonly words: readonly string[];
-  /** Stretches without spaces that stand as they are in what is found, folded; their pairs of signs could also stand apart. */
-  readonly runs: readonly string[];
+  /** Stretches of Chinese or Japanese, folded, that stand as they are in what is found; their pairs of signs could also stand apart. */
+  readonly dense: readonly string[];
 }
 
 /** What is longer is no word that anybody looks for to its end. */
@@ -101,22 +101,34 @@ export const wordsOf = (text: string): Word[] => {
 /** What has to be looked up for a text that somebody looks for: each term once, and ten of them at most. */
 export const termsOf = (text: string): Terms => {
   const words: string[] = [];
-  const runs: string[] = [];
+  const dense: string[] = [];
   for (const piece of piecesOf(text)) {
     const found = wordsIn(piece).map(({ folded }) => folded);
     // The last sign of several is a part of the last pair.
     if (piece.dense !== undefined && found.length > 1) found.pop();
+    if (piece.dense !== undefined) dense.push(fold(piece.dense));
     words.push(...found);
-    if (piece.dense !== undefined && found.length > 1) runs.push(fold(piece.dense));
   }
-  return { words: [...new Set(words)].slice(0, MAX_TERMS), runs: runs.slice(0, MAX_TERMS) };
+  return { words: [...new Set(words)].slice(0, MAX_TERMS), dense: [...new Set(dense)].slice(0, MAX_TERMS) };
 };
 
-/** Whether a text has all stretches that have to stand in it as they are. */
-export const hasRuns = (text: string, runs: readonly string[]): boolean => {
-  if (runs.length === 0) return true;
-  const dense = piecesOf(text).flatMap((piece) => (piece.dense === undefined ? [] : [fold(piece.dense)]));
-  return runs.every((run) => dense.some((each) => each.includes(run)));
+/** Whether a text, which has the words, has the stretches too. */
+export const hasDense = (text: string, { dense }: Terms): boolean => {
+  if (dense.length === 0) return true;
+  const stretches = piecesOf(text).flatMap((piece) => (piece.dense === undefined ? [] : [fold(piece.dense)]));
+  return dense.every((wanted) => stretches.some((each) => each.includes(wanted)));
+};
+
+/** What of a text fits the terms, in lower case as it is written there: what a client marks in it. */
+export const matchesIn = (text: string, { words, dense }: Terms): ReadonlySet<string> => {
+  const matches = new Set<string>();
+  for (const piece of piecesOf(text)) {
+    const stretch = piece.dense === undefined ? undefined : fold(piece.dense);
+    if (stretch !== undefined) for (const wanted of dense) if (stretch.includes(wanted)) matches.add(wanted);
+    if (stretch === undefined)
+      for (const { folded, written } of wordsIn(piece)) if (words.some((word) => folded.startsWith(word))) matches.add(written);
+  }
+  return matches;
 };
 
 /** Above all that begins with a word, in the order of code points. */

@@ -30,7 +30,7 @@ import {
 /** The stream whose positions are the places of events in the timeline. */
 export const EVENTS_STREAM = 'events';
 /** Counts the places of events that were fetched from the past: place n is the position -n. */
-const PAST_STREAM = 'backfill';
+export const PAST_STREAM = 'backfill';
 
 /** All that one commit writes for one room. */
 export interface Batch {

@@ -31,7 +31,7 @@ export {
   updateAuthGenerations,
   verifyAuthChains,
 } from '#src/rooms/graph/auth-chains/rebuild.ts';
-export { EVENTS_STREAM } from '#src/rooms/graph/commit.ts';
+export { EVENTS_STREAM, PAST_STREAM } from '#src/rooms/graph/commit.ts';
 export { resolveEnds, type ResolvedEnds } from '#src/rooms/graph/ends.ts';
 export type { NewEvent, RoomDraft } from '#src/rooms/graph/draft.ts';
 export type { Events } from '#src/rooms/graph/event-cache.ts';

@@ -26,8 +26,8 @@ export type { SiftRelated } from '#src/rooms/history/relations.ts';
 export type { ReplacedState } from '#src/rooms/history/replaced-state.ts';
 export type { IgnoredUsers, Visibility } from '#src/rooms/history/visibility.ts';
 
-/** A room's events and its state for those who may read them, as JSON texts. */
-export type ReadHistory = Pick<Pagination, 'messages'> & Pick<StateReader, 'state'>;
+/** A room's events and its state for those who may read them, as JSON texts, and what stands beside an event. */
+export type ReadHistory = Pick<Pagination, 'messages' | 'around'> & Pick<StateReader, 'state'>;
 
 /** Reading what happened in rooms: what a reader may see, and how it is written. */
 export interface History {
@@ -81,7 +81,7 @@ export const createHistory = (tools: HistoryTools): History => {
     presenter,
     replacedState,
     access: readAccess,
-    reading: { messages: pagination.messages, state: stateReader.state },
+    reading: { messages: pagination.messages, around: pagination.around, state: stateReader.state },
     siftRelated,
     fillGapsBy: (fill) => {
       fillGaps = fill;

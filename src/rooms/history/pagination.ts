@@ -42,11 +42,27 @@ export interface Context {
   readonly state: readonly string[];
 }
 
+/** What the reader may see of the events beside one, the nearest first, and the places behind the furthest of them. */
+export interface Neighbours {
+  readonly before: readonly Shown[];
+  readonly after: readonly Shown[];
+  readonly start: string;
+  readonly end: string;
+}
+
 export interface Pagination {
   /** Throws `forbidden` when the reader may not read the room. */
   messages(reader: RoomReader, roomId: string, request: PageRequest): Promise<Page>;
   /** Throws `notFound` for an event that is not in the room, `forbidden` for one that the reader may not see. */
   context(reader: RoomReader, roomId: string, eventId: string, limit: number, filter: EventFilter | undefined): Promise<Context>;
+  /** So many events before and after one of a room that the reader may read. */
+  around(
+    reader: RoomReader,
+    room: RoomInfo,
+    event: RoomEvent,
+    limits: { readonly before: number; readonly after: number },
+    filter?: EventFilter,
+  ): Promise<Neighbours>;
   /** One event of whatever room. Throws `notFound` when it is not there for the reader. */
   eventAnywhere(reader: RoomReader, eventId: string): Promise<string>;
   /** One event. Throws `notFound` when it is not there for the reader. */
@@ -203,6 +219,21 @@ export const createPagination = ({
     };
   };
 
+  const around: Pagination['around'] = async (reader, room, event, limits, filter) => {
+    const collectFrom = async (direction: Direction, point: HistoryPoint, limit: number) =>
+      limit === 0
+        ? { shown: [] as readonly Shown[], end: point }
+        : collect(reader, room, point, undefined, { direction, limit, filter, from: undefined });
+    const before = await collectFrom('b', pointBefore(event), limits.before);
+    const after = await collectFrom('f', pointAfter(event), limits.after);
+    return {
+      before: before.shown,
+      after: after.shown,
+      start: formatPoint(before.end ?? pointBefore(before.shown.at(-1)?.event ?? event)),
+      end: formatPoint(after.end ?? pointAfter(after.shown.at(-1)?.event ?? event)),
+    };
+  };
+
   const context: Pagination['context'] = async (reader, roomId, eventId, limit, filter) => {
     const reading = await access.reading(reader, roomId);
     const { room } = reading;
@@ -210,22 +241,16 @@ export const createPagination = ({
     if (event === undefined || event.roomNum !== room.num || event.position === undefined) throw notFound('Event not found.');
     const [shown] = await visibility.visible(reader, room, [event]);
     if (shown === undefined) throw forbidden("You don't have permission to access that event.");
-    const around = async (direction: Direction, point: HistoryPoint, count: number) =>
-      count === 0
-        ? { shown: [] as readonly Shown[], end: point }
-        : collect(reader, room, point, undefined, { direction, limit: count, filter, from: undefined });
-    const before = await around('b', pointBefore(event), Math.floor(limit / 2));
-    const after = await around('f', pointAfter(event), Math.ceil(limit / 2));
-    const last = after.shown.at(-1) ?? shown;
-    const firstShown = before.shown.at(-1) ?? shown;
-    const senders = [shown, ...before.shown, ...after.shown].map((each) => each.event.pdu.sender);
+    const beside = await around(reader, room, event, { before: Math.floor(limit / 2), after: Math.ceil(limit / 2) }, filter);
+    const last = beside.after.at(-1) ?? shown;
+    const senders = [shown, ...beside.before, ...beside.after].map((each) => each.event.pdu.sender);
     const state = await stateReader.ofTimeline(room, last.event.stateRoot ?? reading.root, new Set(senders), filter);
     return {
-      start: formatPoint(before.end ?? pointBefore(firstShown.event)),
-      end: formatPoint(after.end ?? pointAfter(last.event)),
+      start: beside.start,
+      end: beside.end,
       event: (await presenter.present([shown], reader, WITH_RELATIONS))[0] as string,
-      eventsBefore: await presenter.present(before.shown, reader, WITH_RELATIONS),
-      eventsAfter: await presenter.present(after.shown, reader, WITH_RELATIONS),
+      eventsBefore: await presenter.present(beside.before, reader, WITH_RELATIONS),
+      eventsAfter: await presenter.present(beside.after, reader, WITH_RELATIONS),
       state: await stateReader.present(room, state, reader),
     };
   };
@@ -246,6 +271,7 @@ export const createPagination = ({
   return {
     messages,
     context,
+    around,
     event: eventIn,
     eventAnywhere: async (reader, eventId) => {
       const event = await graph.events.byId(eventId);

@@ -118,7 +118,7 @@ export const serverKeys = {
     { acts: true },
   ),
   block_non_admin_invites: key(boolean(false), 'Whether only server administrators may invite.', { acts: true }),
-  enable_search: key(boolean(true), 'Whether messages can be searched.'),
+  enable_search: key(boolean(true), 'Whether messages can be searched.', { acts: true }),
   ip_range_blacklist: key(
     list(ipRange(), PRIVATE_RANGES.split(' ')),
     'Addresses that this server never connects to for users (federation, push, previews). `0.0.0.0` and `::` are always among them.',
