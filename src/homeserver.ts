@@ -12,13 +12,13 @@ import type { Route } from '#src/platform/http/route.ts';
 import { createJobs } from '#src/platform/jobs/index.ts';
 import type { Logger } from '#src/platform/logging/index.ts';
 import type { Metrics } from '#src/platform/metrics/index.ts';
-import { systemDns } from '#src/platform/network/index.ts';
+import { createHttpClient, createIpPolicy, proxiesOf, systemDns } from '#src/platform/network/index.ts';
 import { systemRandom } from '#src/platform/random.ts';
 import { createFollowers, type Followers } from '#src/platform/streams/followers.ts';
 import { VERSION } from '#src/platform/version.ts';
 import { accountDataRoutes, createAccountData, deleteAccountDataOf } from '#src/account-data/index.ts';
 import { createAccounts, type ErasedUsers, openErasedUsers } from '#src/accounts/index.ts';
-import { adminRoutes, destinationRoutes, encryptionReportRoutes, whoisRoutes } from '#src/admin/index.ts';
+import { adminPusherRoutes, adminRoutes, destinationRoutes, encryptionReportRoutes, whoisRoutes } from '#src/admin/index.ts';
 import { createDehydratedDevices, dehydratedDeviceRoutes, deleteDehydrated } from '#src/dehydrated-devices/index.ts';
 import { createDeviceLists, deviceListRoutes } from '#src/device-lists/index.ts';
 import {
@@ -47,7 +47,6 @@ import {
   createRoomPeers,
   openOutbox,
   openPeers,
-  type Outbox,
   type Peers,
   queryRoutes,
   type RemoteQueries,
@@ -56,7 +55,7 @@ import { createFilters, deleteFiltersOf, filterRoutes, parseEventFilter } from '
 import { createKeyBackup, deleteKeyBackupsOf, keyBackupRoutes } from '#src/key-backup/index.ts';
 import { createProfiles, profilePort, profileRoutes } from '#src/profiles/index.ts';
 import { createReceipts, receiptRoutes } from '#src/receipts/index.ts';
-import { createPush, deletePushDataOf } from '#src/push/index.ts';
+import { createPush, createPusherPart, deletePushDataOf, deletePushersOfSessions, type PusherPart } from '#src/push/index.ts';
 import { rendezvousRoutes } from '#src/rendezvous/index.ts';
 import { createCreation, creationRoutes } from '#src/rooms/creation/index.ts';
 import { createDirectory, createPublicRooms, directoryRoutes, publicRoomsRoutes } from '#src/rooms/directory/index.ts';
@@ -73,9 +72,9 @@ import {
 } from '#src/rooms/graph/index.ts';
 import { createToDevice, toDeviceRoutes } from '#src/to-device/index.ts';
 import { createTyping, typingRoutes } from '#src/typing/index.ts';
-import { createUserDirectory, type UserDirectory, userDirectoryRoutes } from '#src/user-directory/index.ts';
+import { createUserDirectory, userDirectoryRoutes } from '#src/user-directory/index.ts';
 import { openLostTime } from '#src/restoration/index.ts';
-import { createSearch, type Search, searchRoutes } from '#src/search/index.ts';
+import { createSearch, searchRoutes } from '#src/search/index.ts';
 import { createSync, parseToken } from '#src/sync/index.ts';
 import { clientWellKnown, serverInfoRoutes } from '#src/server-info/index.ts';
 
@@ -185,6 +184,7 @@ const assembleUsers = (ground: Ground, erasedUsers: ErasedUsers, remote: RemoteQ
       await deleteKeyBackupsOf(tx, userNum);
       await deleteCrossSigningOf(tx, userNum);
     },
+    onSessionsEnded: deletePushersOfSessions,
     clientWellKnown: clientWellKnown(config),
   });
   const { access, confirm } = accounts;
@@ -420,7 +420,37 @@ const assembleReading = async (
     typing.close();
     await deviceLists.close();
   };
-  return { inbox, routes, close, hosts, search, userDirectory };
+  return { inbox, routes, close, hosts, search, userDirectory, push, receipts };
+};
+
+type ReadingParts = Awaited<ReturnType<typeof assembleReading>>;
+
+/** Notifications to what users name, which goes out under the rules for such addresses. */
+const assemblePushers = async (
+  ground: Ground,
+  { access }: Users,
+  { graph }: Rooms,
+  { push, receipts }: ReadingParts,
+  metrics: Metrics,
+): Promise<PusherPart> => {
+  const { config } = ground;
+  const pushers = await createPusherPart({
+    ...ground,
+    ...push,
+    graph,
+    access,
+    readMarks: receipts.readMarks,
+    http: createHttpClient({
+      dns: systemDns,
+      policy: createIpPolicy({ denied: config.ip_range_blacklist, allowed: config.ip_range_whitelist }),
+      userAgent: `Myelin/${VERSION}`,
+      proxies: proxiesOf(config, process.env),
+    }),
+    metrics,
+    log: ground.log('push.httppusher'),
+  });
+  receipts.onRead(pushers.hasRead);
+  return pushers;
 };
 
 /** What goes on beside the requests: followers of streams, and work that an earlier process left. */
@@ -428,8 +458,7 @@ const startFollowers = async (
   ground: Ground,
   { accounts, profiles }: Users,
   { graph, membership }: Rooms,
-  { search, userDirectory }: { search: Search; userDirectory: UserDirectory },
-  outbox: Outbox,
+  followed: readonly { readonly follow: (followers: Followers) => Promise<void> }[],
 ): Promise<Followers> => {
   const { database, clock, strings, jobs } = ground;
   const followers = createFollowers({ database, clock, logger: ground.log('streams') });
@@ -443,9 +472,7 @@ const startFollowers = async (
     savesAtOnce: true,
     handle: async ({ from, to }) => profileChanges.handle(from.min, to.min),
   });
-  await outbox.follow(followers);
-  await search.follow(followers);
-  await userDirectory.follow(followers);
+  for (const each of followed) await each.follow(followers);
   accounts.parting.start(createLeaveRooms({ graph, membership, log: ground.log('handlers.deactivate_account') }));
   for (const job of accounts.jobs) jobs.every(job.name, job.everyMs, job.run);
   return followers;
@@ -461,6 +488,7 @@ const assemble = async (config: Config, host: Host, database: Database) => {
   const users = assembleUsers(ground, erasedUsers, remote);
   const rooms = await assembleRooms(ground, users, peers, { remote, signingKey: ownKeys[0] });
   const reading = await assembleReading(ground, users, rooms, peers, { erasedUsers, remote, signingKey: ownKeys[0] });
+  const pushers = await assemblePushers(ground, users, rooms, reading, host.metrics);
   const outbox = await openOutbox({
     ...ground,
     metrics: host.metrics,
@@ -470,7 +498,7 @@ const assemble = async (config: Config, host: Host, database: Database) => {
     sources: [],
     serverName: config.server_name,
   });
-  const followers = await startFollowers(ground, users, rooms, reading, outbox);
+  const followers = await startFollowers(ground, users, rooms, [outbox, reading.search, reading.userDirectory, pushers]);
   ground.backgroundUpdates.start();
   await reading.inbox.resume();
   return {
@@ -479,6 +507,8 @@ const assemble = async (config: Config, host: Host, database: Database) => {
       ...peers.routes,
       ...rooms.routes,
       ...reading.routes,
+      ...pushers.routes,
+      ...adminPusherRoutes({ access: users.access, accounts: users.accounts, pushers: pushers.pushers, serverName: config.server_name }),
       ...destinationRoutes({ access: users.access, destinations: outbox.destinations, graph: rooms.graph }),
     ],
     createRegistrationToken: users.accounts.createRegistrationToken,
@@ -488,6 +518,7 @@ const assemble = async (config: Config, host: Host, database: Database) => {
       await ground.backgroundUpdates.stop();
       await ground.jobs.stop();
       await outbox.stop();
+      await pushers.stop();
       await followers.stop();
       await peers.close();
       await users.accounts.close();

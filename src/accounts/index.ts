@@ -86,6 +86,8 @@ export interface AccountDependencies {
   profiles: ProfilePort;
   erasedUsers: ErasedUsers;
   onDeactivated: OnDeactivated;
+  /** Deletes what belongs to sessions that end. */
+  onSessionsEnded?: (tx: Transaction, sessionNums: readonly number[]) => Promise<void>;
   /** What `/.well-known/matrix/client` says, if it says anything. */
   clientWellKnown: object | undefined;
 }

@@ -75,6 +75,7 @@ export const createSessions = ({
   config,
   devices,
   requesters,
+  onSessionsEnded,
 }: {
   database: Database;
   clock: Clock;
@@ -82,11 +83,14 @@ export const createSessions = ({
   config: Lifetimes;
   devices: DevicePort;
   requesters: Requesters;
+  /** Deletes what belongs to sessions. */
+  onSessionsEnded?: ((tx: Transaction, sessionNums: readonly number[]) => Promise<void>) | undefined;
 }): Sessions => {
   const end = async (tx: Transaction, sessionNums: readonly number[]): Promise<void> => {
     if (sessionNums.length === 0) return;
     const hashes = await readAccessTokenHashes(tx, sessionNums);
     await deleteSessions(tx, sessionNums);
+    await onSessionsEnded?.(tx, sessionNums);
     tx.onCommit(() => requesters.forget(hashes));
   };
 

@@ -68,6 +68,10 @@ export const ROOM_TABLES: Readonly<Record<string, RoomTable>> = {
     (after) => sql`SELECT MIN(room_num) AS room_num FROM untold_leaves WHERE room_num > ${after}`,
     (num) => sql`DELETE FROM untold_leaves WHERE room_num = ${num}`,
   ),
+  pending_pushes: indexed(
+    (after) => sql`SELECT MIN(room_num) AS room_num FROM pending_pushes WHERE room_num > ${after}`,
+    (num) => sql`DELETE FROM pending_pushes WHERE room_num = ${num}`,
+  ),
   outbox_rooms: indexed(
     (after) => sql`SELECT MIN(room_num) AS room_num FROM outbox_rooms WHERE room_num > ${after}`,
     (num) => sql`DELETE FROM outbox_rooms WHERE room_num = ${num}`,

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { SecureVersion } from 'node:tls';
 import { type Config, ConfigError } from '#src/platform/config/index.ts';
-import { createHttpClient, createIpPolicy, type Dns, type HttpClient, type IpPolicy } from '#src/platform/network/index.ts';
+import { createHttpClient, createIpPolicy, type Dns, type HttpClient, type IpPolicy, proxiesOf } from '#src/platform/network/index.ts';
 import { globMatcher } from '#src/protocol/glob.ts';
 
 /** How this server goes out to other homeservers, as it is configured. */
@@ -50,16 +50,6 @@ type WayOutConfig = Pick<
   | 'no_proxy_hosts'
   | 'user_agent_suffix'
 >;
-
-/** What is configured, else what the environment says. */
-const proxiesOf = (config: WayOutConfig, environment: NodeJS.ProcessEnv) => {
-  const found = {
-    HTTP_PROXY: config.http_proxy ?? environment['http_proxy'] ?? environment['HTTP_PROXY'],
-    HTTPS_PROXY: config.https_proxy ?? environment['https_proxy'] ?? environment['HTTPS_PROXY'],
-    NO_PROXY: config.no_proxy_hosts.length > 0 ? config.no_proxy_hosts.join(',') : (environment['no_proxy'] ?? environment['NO_PROXY']),
-  };
-  return Object.fromEntries(Object.entries(found).filter(([, value]) => value !== undefined && value !== ''));
-};
 
 /** `version` is this program's. Throws `ConfigError` for files that cannot be read. */
 export const createWayOut = (config: WayOutConfig, dns: Dns, version: string): WayOut => {

@@ -6,7 +6,7 @@ import type { Jobs } from '#src/platform/jobs/index.ts';
 import { EVENTS_STREAM, type RoomGraph } from '#src/rooms/graph/index.ts';
 import { createUnreadCounts, type UnreadCounts } from '#src/push/counts.ts';
 import { deleteClasses, unusedClasses } from '#src/push/counts-store.ts';
-import { createIgnored } from '#src/push/ignored.ts';
+import { createIgnored, type Ignored } from '#src/push/ignored.ts';
 import { deleteIgnored } from '#src/push/ignored-store.ts';
 import { createCounting } from '#src/push/participant.ts';
 import type { ReadMarks } from '#src/push/ports.ts';
@@ -14,9 +14,14 @@ import { createRecentCounts } from '#src/push/recent.ts';
 import { createPushRooms } from '#src/push/rooms.ts';
 import { pushRoutes } from '#src/push/routes.ts';
 import { createPushRules, type PushRules } from '#src/push/rules.ts';
+import { deletePushersOf } from '#src/push/pushers/store.ts';
 import { deleteRules } from '#src/push/rules-store.ts';
 import { createPushRulesSource, type PushRulesSource } from '#src/push/sync-source.ts';
 
+export { createPusherPart, type PusherPart } from '#src/push/pushers/index.ts';
+export { describePusher } from '#src/push/pushers/routes.ts';
+export type { Pushers } from '#src/push/pushers/service.ts';
+export { deletePushersOfSessions } from '#src/push/pushers/store.ts';
 export { startRecount } from '#src/push/recount.ts';
 export { repairCounting } from '#src/push/repair.ts';
 export { verifyCounting } from '#src/push/verify-store.ts';
@@ -30,6 +35,7 @@ export interface Push {
   readonly routes: readonly Route[];
   readonly rules: PushRules;
   readonly unreadCounts: UnreadCounts;
+  readonly ignored: Ignored;
   /** `m.push_rules` for sync. */
   readonly source: PushRulesSource;
   /** Takes note of whom a user ignores from now on; called in the transaction that changes the list. */
@@ -70,6 +76,7 @@ export const createPush = async ({ database, strings, graph, access, readMarks, 
     rules,
     unreadCounts: createUnreadCounts({ database, graph, readMarks, ignored, recent }),
     source: createPushRulesSource({ database, rules }),
+    ignored,
     setIgnored: ignored.set,
   };
 };
@@ -78,4 +85,5 @@ export const createPush = async ({ database, strings, graph, access, readMarks, 
 export const deletePushDataOf = async (tx: Transaction, userNum: number): Promise<void> => {
   await deleteRules(tx, userNum);
   await deleteIgnored(tx, userNum);
+  await deletePushersOf(tx, userNum);
 };

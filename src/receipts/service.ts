@@ -26,6 +26,8 @@ export interface Receipts {
   /** Another server says up to where a user of its has read, at `ts`. An event that is not here, or an older one than before, changes nothing. */
   receive(room: RoomInfo, userNum: number, mark: ReadMark & { readonly ts: number | undefined }): Promise<void>;
   readonly source: ReceiptSource;
+  /** Calls with every user who has read something. */
+  onRead(listener: (userNum: number) => void): void;
   /** Up to where users have read. */
   readonly readMarks: Pick<ReadMarks, 'of'>;
 }
@@ -50,6 +52,7 @@ export const createReceipts = ({ database, strings, clock, graph, accountData }:
   const recent = createRecentRows<{ position: number; row: ReceiptRow }>(position());
   const readMarks = createReadMarks(database);
   const listeners: ((roomNum: number) => void)[] = [];
+  const readListeners: ((userNum: number) => void)[] = [];
 
   const eventOf = async (room: RoomInfo, { eventId, threadId }: ReadMark): Promise<RoomEvent & { position: number }> => {
     const event = await graph.events.byId(eventId);
@@ -84,6 +87,7 @@ export const createReceipts = ({ database, strings, clock, graph, accountData }:
       });
     });
     for (const listener of listeners) listener(room.num);
+    for (const listener of readListeners) listener(userNum);
   };
 
   /** The marker only moves on; it is the user's own and stands in the room's account data. */
@@ -121,6 +125,7 @@ export const createReceipts = ({ database, strings, clock, graph, accountData }:
       await markRead(userNum, room, { eventId: event.eventId, position: event.position }, mark, mark.ts);
     },
     readMarks,
+    onRead: (listener) => void readListeners.push(listener),
     source: createReceiptSource({ database, strings, recent, position, subscribe: (listener) => void listeners.push(listener) }),
   };
 };

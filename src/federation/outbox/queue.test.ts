@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { add, closeGap, createQueue, fallBehind, noteRoom, type Queue, unnoteRoom, unsettled } from '#src/federation/outbox/queue.ts';
-import { createTurns } from '#src/federation/outbox/turns.ts';
+import { createTurns } from '#src/platform/jobs/turns.ts';
 
 /** What the server would be sent after a crash: all after the position that is saved, and all after those noted of rooms. */
 interface Stored {

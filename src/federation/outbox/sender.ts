@@ -7,7 +7,7 @@ import { FederationError } from '#src/federation/faults.ts';
 import type { OutboxMetrics } from '#src/federation/outbox/metrics.ts';
 import { closeGap, fallBehind, type Queue } from '#src/federation/outbox/queue.ts';
 import type { HeldTransaction } from '#src/federation/outbox/transactions.ts';
-import { createTurns } from '#src/federation/outbox/turns.ts';
+import { createTurns } from '#src/platform/jobs/turns.ts';
 
 /** Sends servers what they have yet to be sent: to each one transaction at a time. */
 export interface Sender {

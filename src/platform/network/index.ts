@@ -4,3 +4,4 @@ export { createHttpClient, OutgoingError } from '#src/platform/network/http-clie
 export type { HttpClient, OpenAnswer, OutgoingAnswer, OutgoingFault, OutgoingRequest } from '#src/platform/network/http-client.ts';
 export { createIpPolicy } from '#src/platform/network/ip-policy.ts';
 export type { IpPolicy } from '#src/platform/network/ip-policy.ts';
+export { proxiesOf } from '#src/platform/network/proxies.ts';

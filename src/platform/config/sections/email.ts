@@ -111,11 +111,13 @@ export const emailRules: Rules = (config, report) => {
 export const pushKeys = {
   push: key(
     block({
-      enabled: key(boolean(true), 'Whether there are push notifications and unread counts.'),
-      include_content: key(boolean(true), 'Whether the content of messages is in them.'),
-      group_unread_count_by_room: key(boolean(true), 'Whether the badge counts rooms, and not messages.'),
+      enabled: key(boolean(true), 'Whether there are push notifications.', { acts: true }),
+      include_content: key(boolean(true), 'Whether the content of messages is in them.', { acts: true }),
+      group_unread_count_by_room: key(boolean(true), 'Whether the badge counts rooms, and not messages.', { acts: true }),
       redact_content: key(ignored('see push.include_content'), 'A relic.'),
-      jitter_delay: key(duration('0s'), 'By how much notifications are delayed at random, so that nobody learns from their timing.'),
+      jitter_delay: key(duration('0s'), 'By how much notifications are delayed at random, so that nobody learns from their timing.', {
+        acts: true,
+      }),
     }),
     'Push notifications.',
   ),

@@ -85,7 +85,7 @@ export const workerKeys = {
   worker_replication_secret: key(string(), 'The secret with which the processes recognise each other.'),
   worker_replication_secret_path: key(path(), 'A file that holds it.'),
   worker_main_http_uri: key(ignored('workers reach the main process over worker_replication_http_port'), 'A relic.'),
-  start_pushers: key(boolean(true), 'Whether the main process sends push notifications; an older key.'),
+  start_pushers: key(boolean(true), 'Whether the main process sends push notifications; an older key.', { acts: true }),
   pusher_instances: key(optional(list(string())), 'The workers that send push notifications.'),
   send_federation: key(boolean(true), 'Whether the main process sends to other servers; an older key.'),
   federation_sender_instances: key(optional(list(string())), 'The workers that send to other servers.'),
