@@ -177,9 +177,16 @@ onEachEngine('users of two servers meet in a room, leave it all and come back', 
     await hears(ann, roomId, 'good');
     for (const each of [alice, ann]) assert.equal(await membershipOf(bob, roomId, each.userId), 'join');
   }
+  await isSound(here);
 });
 
-/** A member's name in a room's state as a server tells it, with a forged one in its place or beside it. */
+/** Nothing that is stored contradicts itself. */
+const isSound = async (server: Server): Promise<void> => {
+  await server.stop();
+  await server.run('doctor', '--all');
+  await server.start();
+};
+
 const parsedPdu = ({ json: one }: { json: string }): JsonObject => JSON.parse(one) as JsonObject;
 
 onEachEngine('what is forged in the answer to a join is not believed, wherever it stands', async (start) => {
@@ -232,6 +239,7 @@ onEachEngine('what is forged in the answer to a join is not believed, wherever i
     );
     assert.equal((await contentOf(alice, room.roomId, 'm.room.member', alice.userId))?.['displayname'], 'alice');
   }
+  await isSound(server);
 });
 
 /** Tries to join, which must fail with this; nothing may be left of it. */
@@ -368,6 +376,31 @@ onEachEngine('events that are sent while this server is coming into the room wai
     await hears(alice, room.roomId, 'afterwards');
     assert.deepEqual(await bodies(alice, failed.roomId), []);
   }
+  await isSound(server);
+});
+
+onEachEngine('a server that is killed while it is coming into a room comes into it later', async (start) => {
+  await using server = await startPeer({}, start);
+  await using peer = await startScriptedPeer();
+  takeTransactions(peer);
+  const alice = await server.register('alice');
+  const room = makePeerRoom(peer, '11');
+  let isKilled = false;
+  hostRoom(peer, room, 'join', {
+    onEvent: async () => {
+      ok(await sendTransaction(peer, server, [room.add(message(room.creator, isKilled ? 'in time' : 'too early'))]));
+      if (isKilled) return;
+      isKilled = true;
+      await server.kill();
+    },
+  });
+  await assert.rejects(enter(server, alice, room.roomId, [peer.name]));
+  await server.start();
+  assert.deepEqual(ok(await alice.get('/joined_rooms'))['joined_rooms'], []);
+  ok(await enter(server, alice, room.roomId, [peer.name]));
+  await hears(alice, room.roomId, 'in time');
+  assert.equal(await membershipOf(alice, room.roomId, alice.userId), 'join');
+  await isSound(server);
 });
 
 onEachEngine('an invite of another server is taken up by way of it, or declined there', async (start) => {
@@ -399,6 +432,7 @@ onEachEngine('an invite of another server is taken up by way of it, or declined 
     await invite(peer, server, second, alice.userId);
     assert.ok((await sync(alice)).rooms?.invite?.[second.roomId] !== undefined, 'invited again');
   }
+  await isSound(server);
 });
 
 onEachEngine('a user leaves although nobody answers, and the others are told when they do', async (start) => {
@@ -424,6 +458,7 @@ onEachEngine('a user leaves although nobody answers, and the others are told whe
     1,
     'who does not want to know is left alone',
   );
+  await isSound(server);
 });
 
 test('a user who leaves waits for no server that does not answer', async () => {
@@ -559,6 +594,7 @@ onEachEngine('users of other servers are invited once their server has signed it
       ),
     );
   }
+  await isSound(server);
 });
 
 test('an invite that its server does not sign is not in the room', async () => {
@@ -666,6 +702,7 @@ onEachEngine('a user knocks on a room of another server, is told what room it is
   hostRoom(peer, closed, 'knock');
   assertError(await enter(server, alice, closed.roomId, [peer.name], { step: 'knock' }), 403, 'M_FORBIDDEN');
   assertError(await enter(server, alice, `!none:${server.name}`, [], { step: 'knock' }), 404, 'M_NOT_FOUND');
+  await isSound(server);
 });
 
 /** A room that the members of another may join, into which only those of the creator's level may invite. */
@@ -714,6 +751,7 @@ onEachEngine('users join by a restricted rule by way of the server whose users m
   const people = [await here.register('alice'), await here.register('ann')] as const;
   const bob = await there.register('bob');
   for (const version of ['8', '11', '12']) await joinRestricted(here, there, people, bob, version);
+  await isSound(here);
 });
 
 test('a join by a restricted rule counts only with the signature of the server that lets in', async () => {

@@ -45,6 +45,8 @@ export interface FederationClient {
    * @throws FederationError; MatrixError 403 for a server that is not on `federation_domain_whitelist`
    */
   ask(destination: string, request: PeerRequest): Promise<JsonObject>;
+  /** The text of what the server answered with 200, for an answer that is too large to be parsed at once. Throws the same. */
+  read(destination: string, request: PeerRequest): Promise<string>;
   /** The same, with the answer's body to be read as it comes. Throws the same. */
   open(destination: string, request: PeerRequest): Promise<OpenAnswer>;
 }
@@ -199,19 +201,23 @@ export const createFederationClient = ({
     }
   };
 
+  const read: FederationClient['read'] = async (destination, request) => {
+    const answer = await open(destination, request);
+    try {
+      return await readAll(answer);
+    } catch (error) {
+      backOff.failed(destination);
+      throw new FederationError('unreachable', destination, `${destination} did not answer to the end: ${(error as Error).message}`, {
+        cause: error,
+      });
+    }
+  };
+
   return {
     open,
+    read,
     ask: async (destination, request) => {
-      const answer = await open(destination, request);
-      let text: string;
-      try {
-        text = await readAll(answer);
-      } catch (error) {
-        backOff.failed(destination);
-        throw new FederationError('unreachable', destination, `${destination} did not answer to the end: ${(error as Error).message}`, {
-          cause: error,
-        });
-      }
+      const text = await read(destination, request);
       try {
         const parsed = parseLosslessJson(text);
         const value = request.isInList === true && Array.isArray(parsed) ? (parsed as readonly JsonValue[])[1] : parsed;

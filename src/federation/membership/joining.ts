@@ -1,6 +1,5 @@
 import type { Clock } from '#src/platform/clock.ts';
 import { MatrixError } from '#src/protocol/errors.ts';
-import type { EncodedEvent } from '#src/protocol/events.ts';
 import { parsePdu } from '#src/protocol/events.ts';
 import { domainOf } from '#src/protocol/identifiers.ts';
 import { isJsonObject, type JsonObject, member } from '#src/protocol/json.ts';
@@ -18,6 +17,7 @@ import { FederationError } from '#src/federation/faults.ts';
 import type { FindCandidates } from '#src/federation/membership/candidates.ts';
 import type { Complexity } from '#src/federation/membership/complexity.ts';
 import { askInTurn } from '#src/federation/membership/in-turn.ts';
+import type { JoinAnswer } from '#src/federation/membership/join-answer.ts';
 import type { OwnEvent, OwnStep, OwnSteps } from '#src/federation/membership/own-steps.ts';
 import type { Arrivals } from '#src/federation/rooms/arrivals.ts';
 
@@ -45,21 +45,14 @@ interface Tools {
 
 const nonsense = (server: string, why: string): FederationError => new FederationError('nonsense', server, `${server}: ${why}`);
 
-const pdusIn = (answer: JsonObject, key: string, server: string): readonly JsonObject[] => {
-  const value = member(answer, key);
-  if (!Array.isArray(value)) throw nonsense(server, `its answer to the join has no ${key}`);
-  return (value as readonly unknown[]).filter((each) => isJsonObject(each));
-};
-
 /**
  * The join with the signature of the server whose user lets in by a restricted rule, which that server's answer has. All else stays as this server has made it.
  */
-const withAuthority = (server: string, { event, version }: OwnEvent, answer: JsonObject): JsonObject => {
+const withAuthority = (server: string, { event, version }: OwnEvent, { event: echoed }: JoinAnswer): JsonObject => {
   const own = event.pdu as unknown as JsonObject;
   const { join_authorised_via_users_server: authoriser } = event.pdu.content;
   const authority = typeof authoriser === 'string' ? domainOf(authoriser) : undefined;
-  const echoed = answer.event;
-  if (authority === undefined || !isJsonObject(echoed)) return own;
+  if (authority === undefined || echoed === undefined) return own;
   try {
     if (parsePdu(echoed, version).eventId !== event.eventId) throw nonsense(server, 'it answered with another join');
   } catch (error) {
@@ -73,23 +66,19 @@ const withAuthority = (server: string, { event, version }: OwnEvent, answer: Jso
 export const createJoining = (tools: Tools): ((step: RemoteStep) => Promise<RoomEvent>) => {
   const { graph, steps, candidates, arrivals, complexity, takeIn, clock, signal } = tools;
 
-  const sendJoin = async (server: string, step: OwnStep, event: EncodedEvent): Promise<JsonObject> => {
-    const answer = await steps.send(server, step, event, { timeoutMs: SEND_TIMEOUT_MS, signal });
-    if (answer.members_omitted === true) throw nonsense(server, 'it left members out without being asked to');
-    return answer;
-  };
+  const patience = { timeoutMs: SEND_TIMEOUT_MS, signal };
 
   /** Takes in a room that this server was not in: every event is checked, and believed only as far as the rules of rooms allow it. */
   const arrive = async (server: string, step: OwnStep, made: OwnEvent): Promise<{ room: RoomInfo; join: RoomEvent }> =>
     arrivals.during({ roomId: step.roomId, version: made.version.id }, async () => {
-      const answer = await sendJoin(server, step, made.event);
-      const [state, authChain] = [pdusIn(answer, 'state', server), pdusIn(answer, 'auth_chain', server)];
+      const answer = await steps.sendJoin(server, made.event, patience);
+      const { state, authChain } = answer;
       return graph.receiveRoom({ version: made.version.id, state, authChain, join: withAuthority(server, made, answer) });
     });
 
   /** A join of a room that this server is in already, but whose users may not let the joiner in. */
-  const pass = async (room: RoomInfo, server: string, step: OwnStep, made: OwnEvent): Promise<{ room: RoomInfo; join: RoomEvent }> => {
-    const answer = await sendJoin(server, step, made.event);
+  const pass = async (room: RoomInfo, server: string, made: OwnEvent): Promise<{ room: RoomInfo; join: RoomEvent }> => {
+    const answer = await steps.sendJoin(server, made.event, patience);
     await takeIn(room, server, withAuthority(server, made, answer), signal);
     const join = await graph.events.byId(made.event.eventId);
     if (join === undefined || !isAccepted(join)) throw nonsense(server, `its join is refused: ${join?.fault ?? 'it is not here'}`);
@@ -106,7 +95,7 @@ export const createJoining = (tools: Tools): ((step: RemoteStep) => Promise<Room
     const here = known !== undefined && (await graph.memberships.isHere(known.num)) ? known : undefined;
     checkVersion(server, here, made.version);
     try {
-      const { room, join } = here === undefined ? await arrive(server, step, made) : await pass(here, server, step, made);
+      const { room, join } = here === undefined ? await arrive(server, step, made) : await pass(here, server, made);
       const held = await graph.memberships.in(room.num, userNum);
       if (held?.membership !== 'join') throw nonsense(server, 'by what it says of the room the user has not joined it');
       return join;

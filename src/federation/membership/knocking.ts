@@ -36,7 +36,7 @@ export const createKnocking = ({
     const patience = { timeoutMs: TIMEOUT_MS, signal };
     const { event, version } = await steps.make(server, step, patience);
     if (!version.knock) throw forbidden('This room version does not support knocking');
-    const answer = await steps.send(server, step, event, patience);
+    const answer = await steps.send(server, 'knock', event, patience);
     const name = { roomId: step.roomId, version: version.id };
     const told = JSON.stringify(await readToldState(graph, name, answer.knock_room_state, { strict: false }));
     try {

@@ -46,7 +46,7 @@ export const tellLeave = async (
   return askInTurn({ servers, areGuessed: false }, 'leave this room', { isOver, isServers: () => true }, async (server) => {
     const made = await steps.make(server, step, patience());
     if (made.version.id !== version) throw new FederationError('nonsense', server, `${server}: the room is of version ${version}`);
-    await steps.send(server, step, made.event, patience());
+    await steps.send(server, 'leave', made.event, patience());
     return made.event.json;
   });
 };

@@ -7,8 +7,9 @@ import { isUserId } from '#src/protocol/identifiers.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '#src/protocol/json.ts';
 import { ROOM_VERSIONS, type RoomVersion } from '#src/protocol/room-versions.ts';
 import type { SigningKey } from '#src/protocol/signatures.ts';
-import type { FederationClient, PeerRequest } from '#src/federation/client.ts';
+import type { FederationClient } from '#src/federation/client.ts';
 import { FederationError, isUnrecognised } from '#src/federation/faults.ts';
+import { type JoinAnswer, readJoinAnswer } from '#src/federation/membership/join-answer.ts';
 import type { Step } from '#src/federation/membership/letting-in.ts';
 
 /** What a user of this server wants to become in a room, by way of another server. */
@@ -39,32 +40,32 @@ export interface OwnSteps {
    * server that is not on the whitelist.
    */
   make(server: string, step: OwnStep, patience: Patience): Promise<OwnEvent>;
-  /** Sends the event; answers what the server says to it. */
-  send(server: string, step: Pick<OwnStep, 'step' | 'roomId'>, event: EncodedEvent, patience: Patience): Promise<JsonObject>;
+  /** Sends a leave or a knock; answers what the server says to it. */
+  send(server: string, step: 'leave' | 'knock', event: EncodedEvent, patience: Patience): Promise<JsonObject>;
+  /** Sends a join; answers the room as the server tells it. */
+  sendJoin(server: string, event: EncodedEvent, patience: Patience): Promise<JoinAnswer>;
 }
 
 const MEBIBYTE = 1024 * 1024;
 const MAX_TEMPLATE_BYTES = MEBIBYTE;
-/** The state of a room comes in one piece, and all of it has to be in memory. */
+/** All of a room's state has to be in memory at once. */
 const MAX_ANSWER_BYTES = { join: 128 * MEBIBYTE, knock: 16 * MEBIBYTE, leave: MEBIBYTE } as const;
 
 const path = (version: 'v1' | 'v2', kind: string, ...parts: readonly string[]): string =>
   `/_matrix/federation/${version}/${kind}/${parts.map((part) => encodeURIComponent(part)).join('/')}`;
 
 /** Asks in the second version of an endpoint, or in the first of a server that does not know the second. */
-export const askEither = async (
-  client: Pick<FederationClient, 'ask'>,
-  server: string,
-  request: Omit<PeerRequest, 'path'>,
-  pathIn: (version: 'v1' | 'v2') => string,
-): Promise<JsonObject> => {
+const askEither = async <T>(ask: (version: 'v1' | 'v2') => Promise<T>): Promise<T> => {
   try {
-    return await client.ask(server, { ...request, path: pathIn('v2') });
+    return await ask('v2');
   } catch (error) {
     if (!(error instanceof FederationError) || !isUnrecognised(error)) throw error;
-    return client.ask(server, { ...request, path: pathIn('v1'), isInList: true });
+    return ask('v1');
   }
 };
+
+const sending = ({ json }: EncodedEvent, maxBytes: number, patience: Patience) =>
+  ({ method: 'PUT', contentText: json, ignoresBackOff: true, maxBytes, ...patience }) as const;
 
 export const createOwnSteps = ({
   client,
@@ -73,7 +74,7 @@ export const createOwnSteps = ({
   serverName,
   signingKey,
 }: {
-  client: Pick<FederationClient, 'ask'>;
+  client: Pick<FederationClient, 'ask' | 'read'>;
   clock: Clock;
   random: Random;
   serverName: string;
@@ -136,10 +137,19 @@ export const createOwnSteps = ({
       const event = completePdu(unsignedOf(server, step, template, version), { roomVersion: version, serverName, signingKey });
       return { version, event };
     },
-    send: async (server, { step, roomId }, { eventId, json }, patience) => {
-      const request = { method: 'PUT', contentText: json, ignoresBackOff: true, maxBytes: MAX_ANSWER_BYTES[step], ...patience } as const;
-      const pathIn = (version: 'v1' | 'v2'): string => path(version, `send_${step}`, roomId, eventId);
-      return step === 'knock' ? client.ask(server, { ...request, path: pathIn('v1') }) : askEither(client, server, request, pathIn);
+    send: async (server, step, event, patience) => {
+      const request = sending(event, MAX_ANSWER_BYTES[step], patience);
+      const pathIn = (version: 'v1' | 'v2'): string => path(version, `send_${step}`, event.roomId, event.eventId);
+      if (step === 'knock') return client.ask(server, { ...request, path: pathIn('v1') });
+      return askEither(async (version) => client.ask(server, { ...request, path: pathIn(version), isInList: version === 'v1' }));
+    },
+    sendJoin: async (server, event, patience) => {
+      const request = sending(event, MAX_ANSWER_BYTES.join, patience);
+      return askEither(async (version) => {
+        const text = await client.read(server, { ...request, path: path(version, 'send_join', event.roomId, event.eventId) });
+        // In a list after the status.
+        return readJoinAnswer(server, version === 'v1' ? text.slice(Math.max(0, text.indexOf('{'))) : text);
+      });
     },
   };
 };
