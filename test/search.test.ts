@@ -158,6 +158,9 @@ onEachEngine('what was found comes by time in pages, and by rank', async (startO
   ];
   for (const body of ranked) await say(alice, room, body);
   const best = await search(alice, 'pineapple');
+  assert.equal((await search(alice, 'message 1')).count, 1, 'a number is whole');
+  assert.deepEqual(await find(alice, '"pineapple is eaten"'), [ranked[1]]);
+  assert.deepEqual(await find(alice, 'pineapple -story -"pineapple pineapple"'), ['pineapple', 'pineapples everywhere']);
   assert.deepEqual(bodiesOf(best), [ranked[3], ranked[2], ranked[1], ranked[0]]);
   assert.ok(best.results.every(({ rank }, index) => rank > 0 && rank <= (best.results[index - 1]?.rank ?? Infinity)));
   const byRank: unknown[] = [];

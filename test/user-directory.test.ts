@@ -6,9 +6,12 @@ import { assertError, ok, type Json, type Person } from './support/client.ts';
 import { onEachEngine } from './support/engines.ts';
 import { startPeer } from './support/federation.ts';
 import { member } from './support/new-events.ts';
+import { hostRoom } from './support/peer-host.ts';
 import { joinAsPeer, sendTransaction } from './support/peer-member.ts';
+import { makePeerRoom } from './support/peer-room.ts';
 import { takeStep } from './support/remote-user.ts';
 import { startScriptedPeer } from './support/scripted-peer.ts';
+import { takeTransactions } from './support/transactions.ts';
 
 const id = encodeURIComponent;
 
@@ -217,6 +220,34 @@ onEachEngine('users of other servers are found by what they are called where eve
   await takeStep(peer, server, 'leave', open, room.userId);
   assert.deepEqual(await find(alice, 'bob'), []);
 });
+
+onEachEngine(
+  'who is in a room of another server is listed when the first user of this one comes in, and goes with the last',
+  async (startOnEngine) => {
+    await using server = await startPeer({}, startOnEngine);
+    await using peer = await startScriptedPeer();
+    takeTransactions(peer);
+    const [alice, eve] = [await server.register('alice'), await server.register('eve')];
+    const room = makePeerRoom(peer, '11');
+    const { content, ...event } = member(room.creator, room.creator, 'join');
+    room.add({ ...event, content: { ...content, displayname: 'Karl der Große' } });
+    hostRoom(peer, room);
+    assert.deepEqual(await find(eve, 'karl'), []);
+    const joined = await server.pool.request({
+      method: 'POST',
+      path: `/_matrix/client/v3/join/${id(room.roomId)}?via=${id(peer.name)}`,
+      headers: { authorization: `Bearer ${alice.accessToken}`, 'content-type': 'application/json' },
+      body: '{}',
+    });
+    assert.equal(joined.statusCode, 200, await joined.body.text());
+    assert.deepEqual(await search(eve, 'karl grosse'), {
+      limited: false,
+      results: [{ user_id: room.creator, display_name: 'Karl der Große' }],
+    });
+    ok(await alice.post(`/rooms/${id(room.roomId)}/leave`));
+    assert.deepEqual(await find(eve, 'karl'), []);
+  },
+);
 
 for (const [settings, expected] of [
   [{ prefer_local_users: true }, ['local', 'remote']],

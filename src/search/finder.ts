@@ -1,16 +1,16 @@
 import type { Requester } from '#src/accounts/index.ts';
 import type { Database } from '#src/platform/database/types.ts';
-import { hasDense, type Terms } from '#src/platform/text/words.ts';
 import { allows, relatedByOf, type RoomEventFilter } from '#src/filters/index.ts';
 import type { RoomEvent, RoomGraph, RoomInfo } from '#src/rooms/graph/index.ts';
 import type { History, Shown } from '#src/rooms/history/index.ts';
 import { findEvents, type FoundRow, type Place } from '#src/search/store.ts';
+import { fits, type SearchTerms } from '#src/search/terms.ts';
 import { searchedText } from '#src/search/texts.ts';
 
 /** What is looked for, and where. */
 export interface Hunt {
   readonly rooms: ReadonlyMap<number, RoomInfo>;
-  readonly terms: Terms;
+  readonly terms: SearchTerms;
   readonly keyNums: readonly number[];
   readonly filter: RoomEventFilter;
   readonly isByRank: boolean;
@@ -66,8 +66,8 @@ export const createFind = ({
   const isWanted = (event: RoomEvent, { rooms, terms, filter }: Hunt): boolean => {
     const room = rooms.get(event.roomNum);
     const { type, sender, content } = event.pdu;
-    // The index may be behind a redaction, and pairs of signs may stand apart.
-    if (room === undefined || event.redactedBy !== undefined || !hasDense(searchedText(event.pdu) ?? '', terms)) return false;
+    // The index may be behind a redaction.
+    if (room === undefined || event.redactedBy !== undefined || !fits(searchedText(event.pdu) ?? '', terms)) return false;
     return allows(filter, { type, sender, roomId: room.roomId, content });
   };
 
@@ -89,7 +89,7 @@ export const createFind = ({
     let after = hunt.after;
     let total = 0;
     for (let round = 0; round < MAX_ROUNDS; round += 1) {
-      const query = { roomNums: [...rooms.keys()], words: terms.words, keyNums, isByRank, after, limit: count };
+      const query = { roomNums: [...rooms.keys()], words: terms.words, whole: terms.whole, keyNums, isByRank, after, limit: count };
       const rows = await database.readLong<FoundRow>('search messages', findEvents(query));
       const candidates = candidatesOf(rows);
       total = rows[0]?.total ?? 0;

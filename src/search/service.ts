@@ -3,7 +3,6 @@ import type { Config } from '#src/platform/config/index.ts';
 import type { BackgroundUpdates } from '#src/platform/database/background-updates.ts';
 import type { Database } from '#src/platform/database/types.ts';
 import type { Follower, Followers } from '#src/platform/streams/followers.ts';
-import { termsOf } from '#src/platform/text/words.ts';
 import { unknown } from '#src/protocol/errors.ts';
 import { isRoomId } from '#src/protocol/identifiers.ts';
 import { type RoomEventFilter, roomEventFilterOf } from '#src/filters/index.ts';
@@ -14,6 +13,7 @@ import { type Catch, createFind } from '#src/search/finder.ts';
 import { createIndexer } from '#src/search/indexer.ts';
 import { rebuildSearchIndex, SEARCH_INDEX } from '#src/search/rebuild.ts';
 import { FIRST_PLACE } from '#src/search/store.ts';
+import { parseTerm } from '#src/search/terms.ts';
 import { SEARCH_KEYS, type SearchKey } from '#src/search/texts.ts';
 import { parseNextBatch } from '#src/search/tokens.ts';
 
@@ -112,7 +112,7 @@ export const createSearch = (tools: SearchTools): Search => {
       const batch = nextBatch === undefined ? { roomId: undefined, after: FIRST_PLACE } : parseNextBatch(nextBatch);
       const filter = await withPredecessors(await roomEventFilterOf(criteria.filter));
       const rooms = await roomsFor(requester, filter, batch.roomId);
-      const terms = termsOf(criteria.term);
+      const terms = parseTerm(criteria.term);
       const wish: AnswerWish = { ...criteria, terms, groupRoomId: batch.roomId };
       if (rooms.size === 0 || terms.words.length === 0) return write(requester, NOTHING, wish);
       await Promise.all(following.map((follower) => follower.caughtUp(MAX_WAIT_MS)));

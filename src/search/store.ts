@@ -57,6 +57,8 @@ export interface SearchQuery {
   readonly roomNums: readonly number[];
   /** Each begins a word of what is found; at least one. */
   readonly words: readonly string[];
+  /** Those of them that are whole words of it. */
+  readonly whole: readonly string[];
   readonly keyNums: readonly number[];
   readonly isByRank: boolean;
   readonly after: Place;
@@ -76,19 +78,25 @@ export interface FoundRow {
  * Events of the rooms that have all the words, the best first or the latest, after a place in that order; the rows come in no order. A whole word counts twice what a beginning
  * does.
  */
-export const findEvents = ({ roomNums, words, keyNums, isByRank, after, limit }: SearchQuery): Sql => sql`
-  WITH found AS (
-    SELECT event_num, MAX(ts) AS ts, SUM(best) AS score, CASE WHEN ${isByRank ? 1 : 0} = 1 THEN SUM(best) ELSE 0 END AS place FROM (
-      SELECT w.event_num, MAX(w.origin_server_ts) AS ts, MAX(CASE WHEN w.word = wanted.value THEN 2 * w.weight ELSE w.weight END) AS best
-      FROM ${sql.texts(words)} AS wanted CROSS JOIN search_words w
-      WHERE w.room_num ${sql.in(roomNums)} AND w.word >= wanted.value AND w.word < wanted.value || ${LAST_SIGN} AND w.key_num ${sql.in(keyNums)}
-      GROUP BY w.event_num, wanted.value
-    ) AS hits
-    GROUP BY event_num HAVING COUNT(*) = ${words.length}
-  )
-  SELECT counted.total, page.event_num, page.ts, page.score, page.place
-  FROM (SELECT COUNT(*) AS total FROM found) AS counted LEFT JOIN (
-    SELECT event_num, ts, score, place FROM found
-    WHERE place < ${after.rank} OR (place = ${after.rank} AND (ts < ${after.ts} OR (ts = ${after.ts} AND event_num < ${after.eventNum})))
-    ORDER BY place DESC, ts DESC, event_num DESC LIMIT ${limit}
-  ) AS page ON 1 = 1`;
+export const findEvents = ({ roomNums, words, whole, keyNums, isByRank, after, limit }: SearchQuery): Sql => {
+  // A range for each word, as its values are: a join with a list of words PostgreSQL may do the other way round, over all that the rooms have.
+  const hits = words.map(
+    (word) => sql`
+      SELECT event_num, MAX(origin_server_ts) AS ts, MAX(CASE WHEN word = ${word} THEN 2 * weight ELSE weight END) AS best
+      FROM search_words
+      WHERE room_num ${sql.in(roomNums)} AND word >= ${word} AND word <= ${whole.includes(word) ? word : `${word}${LAST_SIGN}`}
+        AND key_num ${sql.in(keyNums)}
+      GROUP BY event_num`,
+  );
+  return sql`
+    WITH found AS (
+      SELECT event_num, MAX(ts) AS ts, SUM(best) AS score, CASE WHEN ${isByRank ? 1 : 0} = 1 THEN SUM(best) ELSE 0 END AS place
+      FROM (${sql.unionAll(hits)}) AS hits GROUP BY event_num HAVING COUNT(*) = ${words.length}
+    )
+    SELECT counted.total, page.event_num, page.ts, page.score, page.place
+    FROM (SELECT COUNT(*) AS total FROM found) AS counted LEFT JOIN (
+      SELECT event_num, ts, score, place FROM found
+      WHERE place < ${after.rank} OR (place = ${after.rank} AND (ts < ${after.ts} OR (ts = ${after.ts} AND event_num < ${after.eventNum})))
+      ORDER BY place DESC, ts DESC, event_num DESC LIMIT ${limit}
+    ) AS page ON 1 = 1`;
+};

@@ -32,30 +32,32 @@ const flag = (value: boolean): number => (value ? 1 : 0);
  * Users whose names have all the words, the best matches first: whole words before beginnings, then, where that is wanted, local users, then those with a name and an avatar,
  * then those who have little else. Closed accounts, those of support and guests without a name of their own are not found, and nobody finds themselves.
  */
-export const findUsers = (search: Search): Sql => sql`
-  SELECT d.user_id, d.display_name, d.avatar_url FROM (
-    SELECT user_num, SUM(is_whole) AS whole FROM (
-      SELECT w.user_num, wanted.value, MAX(CASE WHEN w.word = wanted.value THEN 1 ELSE 0 END) AS is_whole
-      FROM ${sql.texts(search.words)} AS wanted CROSS JOIN user_directory_words w
-      WHERE w.word >= wanted.value AND w.word < wanted.value || ${LAST_SIGN}
-      GROUP BY w.user_num, wanted.value
-    ) AS hits
-    GROUP BY user_num HAVING COUNT(*) = ${search.words.length} ORDER BY whole DESC, user_num LIMIT ${MAX_MATCHES}
-  ) AS found
-  JOIN user_directory d ON d.user_num = found.user_num LEFT JOIN users u ON u.user_num = d.user_num
-  WHERE d.user_num <> ${search.asker}
-    AND (${search.server} = '' OR REPLACE(d.user_id, ${search.server}, '') <> d.user_id)
-    AND CASE
-      WHEN d.is_local = 0 THEN ${flag(search.excludesRemote)} = 0
-      ELSE u.deactivated = 0 AND (u.user_type IS NULL OR u.user_type <> 'support') AND (u.is_guest = 0 OR d.display_name <> u.localpart)
-    END
-    AND (${flag(search.findsAll)} = 1 OR EXISTS (
-      SELECT 1 FROM memberships m LEFT JOIN user_directory_rooms r ON r.room_num = m.room_num
-      WHERE m.user_num = d.user_num AND m.membership = 'join' AND (r.is_public = 1 OR EXISTS (
-        SELECT 1 FROM memberships own WHERE own.room_num = m.room_num AND own.user_num = ${search.asker} AND own.membership = 'join'))))
-  ORDER BY found.whole DESC, CASE WHEN ${flag(search.prefersLocal)} = 1 THEN d.is_local ELSE 0 END DESC,
-    CASE WHEN d.display_name IS NULL THEN 1 ELSE 0 END, CASE WHEN d.avatar_url IS NULL THEN 1 ELSE 0 END, d.words, d.user_id
-  LIMIT ${search.limit}`;
+export const findUsers = (search: Search): Sql => {
+  const hits = search.words.map(
+    (word) => sql`
+      SELECT user_num, MAX(CASE WHEN word = ${word} THEN 1 ELSE 0 END) AS is_whole
+      FROM user_directory_words WHERE word >= ${word} AND word <= ${`${word}${LAST_SIGN}`} GROUP BY user_num`,
+  );
+  return sql`
+    SELECT d.user_id, d.display_name, d.avatar_url FROM (
+      SELECT user_num, SUM(is_whole) AS whole FROM (${sql.unionAll(hits)}) AS hits
+      GROUP BY user_num HAVING COUNT(*) = ${search.words.length} ORDER BY whole DESC, user_num LIMIT ${MAX_MATCHES}
+    ) AS found
+    JOIN user_directory d ON d.user_num = found.user_num LEFT JOIN users u ON u.user_num = d.user_num
+    WHERE d.user_num <> ${search.asker}
+      AND (${search.server} = '' OR REPLACE(d.user_id, ${search.server}, '') <> d.user_id)
+      AND CASE
+        WHEN d.is_local = 0 THEN ${flag(search.excludesRemote)} = 0
+        ELSE u.deactivated = 0 AND (u.user_type IS NULL OR u.user_type <> 'support') AND (u.is_guest = 0 OR d.display_name <> u.localpart)
+      END
+      AND (${flag(search.findsAll)} = 1 OR EXISTS (
+        SELECT 1 FROM memberships m LEFT JOIN user_directory_rooms r ON r.room_num = m.room_num
+        WHERE m.user_num = d.user_num AND m.membership = 'join' AND (r.is_public = 1 OR EXISTS (
+          SELECT 1 FROM memberships own WHERE own.room_num = m.room_num AND own.user_num = ${search.asker} AND own.membership = 'join'))))
+    ORDER BY found.whole DESC, CASE WHEN ${flag(search.prefersLocal)} = 1 THEN d.is_local ELSE 0 END DESC,
+      CASE WHEN d.display_name IS NULL THEN 1 ELSE 0 END, CASE WHEN d.avatar_url IS NULL THEN 1 ELSE 0 END, d.words, d.user_id
+    LIMIT ${search.limit}`;
+};
 
 /** Rooms whose current state changed at positions in (from, to]. */
 export const roomsChanged = async (reader: Reader, from: number, to: number): Promise<number[]> => {

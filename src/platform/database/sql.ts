@@ -17,10 +17,49 @@ export interface SqlList {
   readonly isTable?: true;
 }
 
+const isSql = (value: SqlArgument | Sql): value is Sql => typeof value === 'object' && value !== null && 'parts' in value;
+
+/** Texts that were put together, by those that they were put together of: the same text is the same object. */
+const nested = new WeakMap<readonly string[], { readonly within: readonly (readonly string[])[]; readonly parts: readonly string[] }[]>();
+
+const nest = (parts: readonly string[], within: readonly (readonly string[] | undefined)[]): readonly string[] => {
+  const made: string[] = [];
+  let text = parts[0] ?? '';
+  for (const [index, inner] of within.entries()) {
+    const [first, ...rest] = inner ?? [];
+    if (first !== undefined) text += first;
+    for (const part of inner === undefined ? [''] : rest) {
+      made.push(text);
+      text = part;
+    }
+    text += parts[index + 1] ?? '';
+  }
+  return [...made, text];
+};
+
+const withStatements = (parts: readonly string[], values: readonly (SqlArgument | Sql)[]): Sql => {
+  const within = values.flatMap((value) => (isSql(value) ? [value.parts] : []));
+  const known = nested.get(parts) ?? [];
+  let found = known.find((each) => each.within.length === within.length && each.within.every((inner, index) => inner === within[index]));
+  if (found === undefined) {
+    found = {
+      within,
+      parts: nest(
+        parts,
+        values.map((value) => (isSql(value) ? value.parts : undefined)),
+      ),
+    };
+    nested.set(parts, [...known, found]);
+  }
+  return { parts: found.parts, values: values.flatMap((value) => (isSql(value) ? value.values : [value])) };
+};
+
 /**
- * Builds a statement for both engines: `` sql`SELECT name FROM users WHERE user_num = ${num}` ``. Values become parameters, never text.
+ * Builds a statement for both engines: `` sql`SELECT name FROM users WHERE user_num = ${num}` ``. Values become parameters, never text; a statement in their place
+ * becomes a part of this one.
  */
-export const sql = (parts: TemplateStringsArray, ...values: SqlArgument[]): Sql => ({ parts, values });
+export const sql = (parts: TemplateStringsArray, ...values: (SqlArgument | Sql)[]): Sql =>
+  values.some(isSql) ? withStatements(parts, values) : { parts, values: values as SqlArgument[] };
 
 sql.in = (list: readonly (string | number)[]): SqlList => ({ list });
 
@@ -29,6 +68,27 @@ sql.in = (list: readonly (string | number)[]): SqlList => ({ list });
  * `sql.in` PostgreSQL may rather read all that the other conditions leave, when it knows little of the table yet or the list is long.
  */
 sql.texts = (list: readonly string[]): SqlList => ({ list, isTable: true });
+
+const unions = new WeakMap<readonly string[], Map<number, readonly string[]>>();
+
+/** The rows of several statements that differ in their values alone; at least one. */
+sql.unionAll = (queries: readonly Sql[]): Sql => {
+  const [first] = queries;
+  if (first === undefined || queries.some((query) => query.parts !== first.parts))
+    throw new Error('Only statements of one form are united');
+  const known = unions.get(first.parts) ?? new Map<number, readonly string[]>();
+  unions.set(first.parts, known);
+  let parts = known.get(queries.length);
+  if (parts === undefined) {
+    const between = queries.map((_, index) => (index === 0 ? '' : ' UNION ALL '));
+    parts = nest(
+      [...between, ''],
+      queries.map((query) => query.parts),
+    );
+    known.set(queries.length, parts);
+  }
+  return { parts, values: queries.flatMap((query) => query.values) };
+};
 
 const PLACEHOLDERS = {
   sqlite: { in: () => 'IN (SELECT value FROM json_each(?))', table: () => '(SELECT value FROM json_each(?))' },
