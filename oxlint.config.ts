@@ -15,6 +15,7 @@ const ABOVE_ROOMS = [
   'key-backup',
   'profiles',
   'push',
+  'presence',
   'receipts',
   'rendezvous',
   'restoration',

@@ -54,6 +54,7 @@ import {
 import { createFilters, deleteFiltersOf, filterRoutes, parseEventFilter } from '#src/filters/index.ts';
 import { createKeyBackup, deleteKeyBackupsOf, keyBackupRoutes } from '#src/key-backup/index.ts';
 import { createProfiles, profilePort, profileRoutes } from '#src/profiles/index.ts';
+import { activeAccess, createPresence, openPresence, presenceRoutes } from '#src/presence/index.ts';
 import { createReceipts, receiptRoutes } from '#src/receipts/index.ts';
 import { createPush, createPusherPart, deletePushDataOf, deletePushersOfSessions, type PusherPart } from '#src/push/index.ts';
 import { rendezvousRoutes } from '#src/rendezvous/index.ts';
@@ -150,9 +151,13 @@ const layGround = (config: Config, host: Host, database: Database) => ({
 });
 
 type Ground = ReturnType<typeof layGround>;
+type OpenPresence = Awaited<ReturnType<typeof openPresence>>;
 
 /** Users, their devices and keys, and what they have set for themselves. */
-const assembleUsers = (ground: Ground, erasedUsers: ErasedUsers, remote: RemoteQueries) => {
+const assembleUsers = (
+  ground: Ground,
+  { erasedUsers, remote, presence }: { erasedUsers: ErasedUsers; remote: RemoteQueries; presence: OpenPresence },
+) => {
   const { config, database, clock, strings } = ground;
   const keyMemory = createKeyMemory(database);
   const knownDevices = createKnownDevices();
@@ -183,6 +188,7 @@ const assembleUsers = (ground: Ground, erasedUsers: ErasedUsers, remote: RemoteQ
       await deletePushDataOf(tx, userNum);
       await deleteKeyBackupsOf(tx, userNum);
       await deleteCrossSigningOf(tx, userNum);
+      await presence.book.forget(tx, userNum);
     },
     onSessionsEnded: deletePushersOfSessions,
     clientWellKnown: clientWellKnown(config),
@@ -245,7 +251,7 @@ const assembleRooms = async (
   ground: Ground,
   { access, profiles }: Users,
   { keys, access: peer }: Peers,
-  { remote, signingKey }: { remote: RemoteQueries; signingKey: SigningKey },
+  { remote, presence, signingKey }: { remote: RemoteQueries; presence: OpenPresence; signingKey: SigningKey },
 ) => {
   const { config, database, clock, random, strings, jobs, limiters } = ground;
   const graph = await createRoomGraph({
@@ -275,7 +281,7 @@ const assembleRooms = async (
     ...queryRoutes({ peer, profiles, directory, publicRooms, config, version: VERSION }),
     ...creationRoutes({ access, creation }),
     ...membershipRoutes({ access, membership }),
-    ...messagingRoutes({ access, messaging }),
+    ...messagingRoutes({ access: activeAccess(access, presence.book), messaging }),
   ];
   return { graph, membership, directory, routes };
 };
@@ -288,7 +294,12 @@ const assembleReading = async (
   { access, accounts, devices, filters, profiles, publishedKeys, remainingKeys, renewDevice, toDevice }: Users,
   { graph, directory, membership }: Rooms,
   { access: peer, client, isAllowed, keys }: Peers,
-  { erasedUsers, remote, signingKey }: { erasedUsers: ErasedUsers; remote: RemoteQueries; signingKey: SigningKey },
+  {
+    erasedUsers,
+    remote,
+    presence: { book, metrics },
+    signingKey,
+  }: { erasedUsers: ErasedUsers; remote: RemoteQueries; presence: OpenPresence; signingKey: SigningKey },
 ) => {
   const { config, database, clock, random, strings, jobs, limiters } = ground;
   const { server_name: serverName } = config;
@@ -296,6 +307,15 @@ const assembleReading = async (
   const { ignoredUsers } = accountData;
   const typing = createTyping({ graph, random });
   const receipts = createReceipts({ database, strings, clock, graph, accountData });
+  const presence = createPresence({
+    ...ground,
+    book,
+    metrics,
+    graph,
+    limiter: limiters.of('rc_presence.per_user'),
+    log: ground.log('handlers.presence'),
+  });
+  const active = activeAccess(access, book);
   const push = await createPush({ database, strings, graph, access, readMarks: receipts.readMarks, serverName, jobs });
   accountData.onIgnored(push.setIgnored);
   const deviceLists = createDeviceLists({ database, strings, graph, log: ground.log('handlers.device') });
@@ -334,6 +354,7 @@ const assembleReading = async (
     arrivals,
     typing,
     receipts,
+    presence,
     toDevice,
     deviceLists,
     serverName,
@@ -372,7 +393,8 @@ const assembleReading = async (
     config,
     published: directory.published,
     ports: {
-      sources: [typing.source, accountData.source, receipts.source, push.source],
+      sources: [typing.source, accountData.source, receipts.source, push.source, presence.source],
+      seen: presence.seen,
       unreadCounts: push.unreadCounts,
       outsideState: peerMembership.outsideState,
       deviceLists,
@@ -392,9 +414,10 @@ const assembleReading = async (
     ...peerMembership.routes,
     ...ownMembership.routes,
     ...inbox.routes,
-    ...typingRoutes({ access, typing }),
+    ...typingRoutes({ access: active, typing }),
     ...accountDataRoutes({ access, accountData, graph, pushRulesOf: async (caller) => ({ global: await push.rules.rulesOf(caller) }) }),
-    ...receiptRoutes({ access, receipts }),
+    ...receiptRoutes({ access: active, receipts }),
+    ...presenceRoutes({ access, presence }),
     ...push.routes,
     ...deviceListRoutes({ access, database, graph, deviceLists, parseToken: deviceListPlace }),
     ...encryptionReportRoutes({
@@ -418,6 +441,7 @@ const assembleReading = async (
     await backfill.close();
     sync.close();
     typing.close();
+    await presence.close();
     await deviceLists.close();
   };
   return { inbox, routes, close, hosts, search, userDirectory, push, receipts };
@@ -485,9 +509,10 @@ const assemble = async (config: Config, host: Host, database: Database) => {
   const ownKeys = ownSigningKeys(config);
   const peers = await openPeers({ ...ground, dns: systemDns, version: VERSION, ownKeys });
   const remote = createRemoteQueries(peers);
-  const users = assembleUsers(ground, erasedUsers, remote);
-  const rooms = await assembleRooms(ground, users, peers, { remote, signingKey: ownKeys[0] });
-  const reading = await assembleReading(ground, users, rooms, peers, { erasedUsers, remote, signingKey: ownKeys[0] });
+  const presence = await openPresence({ ...ground, metrics: host.metrics });
+  const users = assembleUsers(ground, { erasedUsers, remote, presence });
+  const rooms = await assembleRooms(ground, users, peers, { remote, presence, signingKey: ownKeys[0] });
+  const reading = await assembleReading(ground, users, rooms, peers, { erasedUsers, remote, presence, signingKey: ownKeys[0] });
   const pushers = await assemblePushers(ground, users, rooms, reading, host.metrics);
   const outbox = await openOutbox({
     ...ground,

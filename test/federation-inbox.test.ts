@@ -496,6 +496,7 @@ interface Synced {
   readonly next_batch: string;
   readonly rooms?: { readonly join?: Readonly<Record<string, { readonly ephemeral: { readonly events: readonly Json[] } }>> };
   readonly to_device?: { readonly events: readonly Json[] };
+  readonly presence?: { readonly events: readonly Json[] };
   readonly device_lists?: { readonly changed?: readonly string[] };
 }
 
@@ -565,6 +566,16 @@ onEachEngine('typing and receipts of other servers are shown, of their own users
     'that of the whole room before that of a thread',
   );
   const { next_batch: later } = await sync(alice);
+  const present = { user_id: bob.userId, presence: 'unavailable', last_active_ago: 5, status_msg: 'away' };
+  const forged = { user_id: alice.userId, presence: 'unavailable', status_msg: 'forged' };
+  const presences = [edu('m.presence', {}), edu('m.presence', { push: [1, { user_id: 1 }, forged, present] })];
+  ok(await sendTransaction(peer, server, [], { edus: presences }));
+  const told = await untilTold(alice, later, ({ presence }) => {
+    const contents = presence?.events.filter((event) => event['sender'] === bob.userId).map((event) => event['content'] as Json);
+    assert.ok(!JSON.stringify(presence ?? '').includes('forged'));
+    return contents?.find((content) => content['presence'] === 'unavailable');
+  });
+  assert.equal((told as Json)['status_msg'], 'away');
   ok(await sendTransaction(peer, server, [], { edus: [typing(bob.userId, false)] }));
   assert.deepEqual(await untilTold(alice, later, ephemeral(roomId, 'm.typing')), { user_ids: [] });
 });

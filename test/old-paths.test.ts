@@ -57,12 +57,15 @@ const snapshotOf = async (person: Client, query = ''): Promise<Snapshot> => ok(a
 const registerGuest = async (server: Server): Promise<Person> =>
   personOf(server.pool, ok(await server.anybody.post<Session>('/register?kind=guest', {})));
 
+/** Who asks by the event stream is present, which is told in it as well: see `presence.test.ts`. */
+const WITHOUT_PRESENCE = { settings: { presence: { enabled: false } } };
+
 const WORLD_READABLE = {
   initial_state: [{ type: 'm.room.history_visibility', content: { history_visibility: 'world_readable' } }],
 };
 
 onEachEngine('the event stream leaves nothing out, a few events at a time and over a restart', async (startOnEngine) => {
-  await using server = await startOnEngine();
+  await using server = await startOnEngine(WITHOUT_PRESENCE);
   const [alice, bob] = [await server.register('alice'), await server.register('bob')];
   const rooms: string[] = [];
   for (let index = 0; index < 10; index += 1) {
@@ -95,7 +98,7 @@ onEachEngine('the event stream leaves nothing out, a few events at a time and ov
 });
 
 onEachEngine('the event stream waits, and tells of everything in one line', async (startOnEngine) => {
-  await using server = await startOnEngine();
+  await using server = await startOnEngine(WITHOUT_PRESENCE);
   const [alice, bob] = [await server.register('alice'), await server.register('bob')];
   const roomId = await createRoom(alice);
   ok(await bob.post(`/join/${id(roomId)}`));
@@ -177,7 +180,7 @@ onEachEngine('who is not in a room looks into it if all the world may', async (s
 });
 
 onEachEngine('a first snapshot has rooms, invites, and rooms that were left', async (startOnEngine) => {
-  await using server = await startOnEngine();
+  await using server = await startOnEngine(WITHOUT_PRESENCE);
   const [alice, bob] = [await server.register('alice'), await server.register('bob')];
   const shared = await createRoom(alice, { visibility: 'public' });
   const left = await createRoom(alice);

@@ -59,9 +59,9 @@ const spanOf = (part: TokenPart, places: Places, since: SyncToken | undefined): 
   return then.position < now.position ? { after: then.position, upTo: now.position } : undefined;
 };
 
-/** Whether any stream has moved since the token. */
+/** Whether any stream has moved since the token of which rooms have to be read to tell it: presence is told without, and moves all the time. */
 export const haveMoved = (places: Places, since: SyncToken): boolean =>
-  TOKEN_PARTS.some((part) => places[part] !== undefined && spanOf(part, places, since) !== undefined);
+  TOKEN_PARTS.some((part) => part !== 'presence' && places[part] !== undefined && spanOf(part, places, since) !== undefined);
 
 const merge = (
   into: Map<number, readonly SmallEvent[]>,
@@ -90,6 +90,7 @@ const readSources = async (sources: SyncPorts['sources'], request: ExtrasRequest
   const rooms = new Map([...reading.joined, ...left.map((room) => [room.num, room] as const)]);
   const isNew = new Set(reading.rooms.filter(({ plan }) => plan.isFull).map(({ plan }) => plan.room.num));
   const known = [...rooms.keys()].filter((num) => !isNew.has(num));
+  const { newlyJoined } = reading.moves;
   const accountData: SmallEvent[] = [];
   const presence: SmallEvent[] = [];
   const roomAccountData = new Map<number, readonly SmallEvent[]>();
@@ -101,7 +102,10 @@ const readSources = async (sources: SyncPorts['sources'], request: ExtrasRequest
     const span = fullState ? whole : moved;
     if (span !== undefined) {
       accountData.push(...((await source.accountData?.(reader, span)) ?? []));
-      presence.push(...((await source.presence?.(reader, span)) ?? []));
+    }
+    if (source.presence !== undefined && (span !== undefined || newlyJoined.length > 0)) {
+      const { position: upTo } = places[source.part] as Place;
+      presence.push(...(await source.presence(reader, span ?? { after: upTo, upTo }, newlyJoined)));
     }
     // Rooms that are new to the reader are told everything, the others what is new.
     const stretches: [readonly number[], Span | undefined][] = [
@@ -119,7 +123,9 @@ const readSources = async (sources: SyncPorts['sources'], request: ExtrasRequest
 
   return {
     accountData: accountData.filter(({ type, content }) => allows(filter.accountData, { type, content, sender: reader.userId })),
-    presence: presence.filter(({ type, content, sender = '' }) => allows(filter.presence, { type, content, sender })),
+    presence: presence
+      .filter(({ type, content, sender = '' }) => allows(filter.presence, { type, content, sender }))
+      .slice(0, filter.presence.limit),
     roomAccountData,
     ephemeral,
   };

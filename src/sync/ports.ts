@@ -38,7 +38,8 @@ export interface SyncStream {
 /** A stream beside the events, with what it adds to the sections of `/sync`. Asked only when it has moved, rooms in batches. */
 export interface SyncSource extends SyncStream {
   accountData?(reader: RoomReader, span: Span): Promise<readonly SmallEvent[]>;
-  presence?(reader: RoomReader, span: Span): Promise<readonly SmallEvent[]>;
+  /** Told without a look at rooms; `newlyJoined` are those that the reader has come into, whose members are new to the reader. */
+  presence?(reader: RoomReader, span: Span, newlyJoined: readonly number[]): Promise<readonly SmallEvent[]>;
   roomAccountData?(reader: RoomReader, roomNums: readonly number[], span: Span): Promise<ByRoom<readonly SmallEvent[]>>;
   ephemeral?(reader: RoomReader, roomNums: readonly number[], span: Span): Promise<ByRoom<readonly SmallEvent[]>>;
 }
@@ -115,6 +116,6 @@ export interface SyncPorts {
   readonly lostTime?: LostTime;
   /** What another server has told of a room with an invite or a knock whose room this server is not in. */
   readonly outsideState?: (event: RoomEvent) => Promise<readonly StrippedEvent[]>;
-  /** Takes note that somebody syncs, with the state that the client asks for. */
-  readonly seen?: (reader: RoomReader, state: PresenceState) => void;
+  /** Takes note that somebody syncs, with the state that the client asks for, until what this answers is called. */
+  readonly seen?: (reader: RoomReader, state: PresenceState) => Promise<() => void>;
 }

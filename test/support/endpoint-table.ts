@@ -60,7 +60,7 @@ const ADDED_BY_SYNAPSE: readonly { readonly isIn: (object: Fields) => boolean; r
     isIn: (object) => 'device_id' in object && 'last_seen_ts' in object,
     names: ['user_id', 'display_name', 'last_seen_ip', 'last_seen_ts'],
   },
-  // Presence is not there yet. The other is from before the specification had the name.
+  // Who is present depends on the time. The other is from before the specification had the name.
   {
     isIn: (object) => 'device_one_time_keys_count' in object,
     names: ['presence', 'org.matrix.msc2732.device_unused_fallback_key_types'],
@@ -69,7 +69,7 @@ const ADDED_BY_SYNAPSE: readonly { readonly isIn: (object: Fields) => boolean; r
   { isIn: (object) => 'override' in object && 'underride' in object, names: ['postcontent'] },
 ];
 
-/** Presence is not there yet; and when somebody is seen depends on the time. */
+/** Who is present, and when somebody is seen, depends on the time. */
 const isPresence = (value: unknown): boolean => typeof value === 'object' && value !== null && (value as Fields)['type'] === 'm.presence';
 
 const withoutAdded = (value: unknown): unknown => {

@@ -108,10 +108,10 @@ export const MEMBER = 'm.room.member';
 export const keyOf = (event: Pick<ClientEvent, 'type' | 'state_key'>): string => `${event.type}|${event.state_key ?? ''}`;
 export const memberKey = (userId: string): string => `${MEMBER}|${userId}`;
 
-/** One text for equal values, without ages. */
+/** One text for equal values, without ages, which depend on when they were read. */
 export const textOf = (value: unknown): string =>
   JSON.stringify(value, (key, each: unknown) => {
-    if (key === 'age') return undefined;
+    if (key === 'age' || key === 'last_active_ago') return undefined;
     return typeof each === 'object' && each !== null && !Array.isArray(each) ? Object.fromEntries(Object.entries(each).toSorted()) : each;
   });
 

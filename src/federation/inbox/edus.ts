@@ -4,6 +4,7 @@ import { clampedInteger, isExactNumber, isJsonObject, type JsonObject, type Json
 import type { Strings } from '#src/platform/database/strings.ts';
 import type { Logger } from '#src/platform/logging/index.ts';
 import type { DeviceLists, ListUpdate } from '#src/device-lists/index.ts';
+import type { Presence } from '#src/presence/index.ts';
 import type { Receipts } from '#src/receipts/index.ts';
 import type { RoomGraph, RoomInfo } from '#src/rooms/graph/index.ts';
 import type { IncomingMessages, ToDevice } from '#src/to-device/index.ts';
@@ -11,11 +12,11 @@ import type { Typing } from '#src/typing/index.ts';
 import { checkServerAcl } from '#src/federation/rooms/acl.ts';
 import type { Hosts } from '#src/federation/rooms/hosts.ts';
 
-/** Takes in EDUs (server-server API, EDUs). What is of an unknown type or not in order is ignored, as are presence and what a server says of others' users. */
+/** Takes in EDUs (server-server API, EDUs). What is of an unknown type or not in order is ignored, as is what a server says of others' users. */
 export interface Edus {
   /** Resolves once what must not be lost is durable: messages to devices, and whose devices have changed. */
   take(origin: string, edus: readonly JsonValue[]): Promise<void>;
-  /** Tells what nobody waits for: who types, and who has read what. To be called when the events that came with it are staged. */
+  /** Tells what nobody waits for: who types, who is online, and who has read what. To be called when the events that came with it are staged. */
   tell(origin: string, edus: readonly JsonValue[]): void;
   /** Waits for what is still being done. */
   close(): Promise<void>;
@@ -28,6 +29,7 @@ export interface EduTools {
   readonly hosts: Hosts;
   readonly typing: Pick<Typing, 'receive'>;
   readonly receipts: Pick<Receipts, 'receive'>;
+  readonly presence: Pick<Presence, 'receive'>;
   readonly toDevice: Pick<ToDevice, 'receive'>;
   readonly deviceLists: Pick<DeviceLists, 'receive'>;
   /** Resolves once the events of the room that were taken in are judged: what servers say of them makes sense only then. */
@@ -64,7 +66,7 @@ const keyUpdateOf = (origin: string, { user_id: userId }: JsonObject): ListUpdat
   isUserOf(userId, origin) ? { userId, change: undefined } : undefined;
 
 export const createEdus = (tools: EduTools): Edus => {
-  const { graph, strings, hosts, typing, receipts, toDevice, deviceLists, untilJudged, log } = tools;
+  const { graph, strings, hosts, typing, receipts, presence, toDevice, deviceLists, untilJudged, log } = tools;
   const running = new Set<Promise<void>>();
 
   /** The room, where this server and the other are in it and the room's server ACL lets the other speak. */
@@ -139,6 +141,7 @@ export const createEdus = (tools: EduTools): Edus => {
       for (const { type, content } of contentsOf(edus)) {
         if (type === 'm.typing') aside(takeTyping(origin, content));
         if (type === 'm.receipt') aside(takeReceipts(origin, content));
+        if (type === 'm.presence') aside(presence.receive(origin, content));
       }
     },
     close: async () => {

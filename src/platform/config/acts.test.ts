@@ -22,6 +22,7 @@ const FOLDED: Readonly<Record<string, string>> = {
   rc_messages_per_second: 'rc_message',
   rc_message_burst_count: 'rc_message',
   turn_shared_secret_path: 'turn_shared_secret',
+  use_presence: 'presence',
 };
 
 /** Keys with which the reading itself does all there is to do. */

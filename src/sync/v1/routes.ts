@@ -26,8 +26,13 @@ export const firstVersionRoutes = ({ access, eventStream, snapshots, seen }: Fir
       const roomId = query.room_id === '' ? undefined : query.room_id;
       if (caller.isGuest && roomId === undefined) throw unknown('Guest users must specify room_id param');
       const timeoutMs = Math.max(0, query.timeout ?? DEFAULT_TIMEOUT_MS);
-      if (!caller.isGuest) seen?.(caller, 'online');
-      return new RawJson(await eventStream.read({ ...readPage(query), reader: caller, roomId, timeoutMs }, request.signal));
+      const page = readPage(query);
+      const done = caller.isGuest ? undefined : await seen?.(caller, 'online');
+      try {
+        return new RawJson(await eventStream.read({ ...page, reader: caller, roomId, timeoutMs }, request.signal));
+      } finally {
+        done?.();
+      }
     },
   }),
   route({

@@ -96,7 +96,7 @@ export const createSnapshots = (tools: SnapshotTools): Snapshots => {
   const presenceIn = async (reader: RoomReader, { room, root }: Reading): Promise<string[]> => {
     const found: SmallEvent[] = [];
     for (const source of ports.sources)
-      found.push(...((await source.presence?.(reader, { after: undefined, upTo: source.now().position })) ?? []));
+      found.push(...((await source.presence?.(reader, { after: undefined, upTo: source.now().position }, [])) ?? []));
     const isIn = async ({ sender = '' }: SmallEvent): Promise<boolean> => {
       const num = await graph.states.get(room.num, root, 'm.room.member', sender);
       return num !== undefined && (await graph.events.byNum(num))?.pdu.content.membership === 'join';

@@ -21,8 +21,12 @@ export const syncRoutes = ({ access, filters, service, seen }: SyncRouteTools): 
     query: SyncQuery,
     handle: async ({ caller, query, request }) => {
       const understood = await readRequest(filters, caller, query);
-      seen?.(caller, understood.presence);
-      return new RawJson(await service.sync(understood, request.signal));
+      const done = await seen?.(caller, understood.presence);
+      try {
+        return new RawJson(await service.sync(understood, request.signal));
+      } finally {
+        done?.();
+      }
     },
   }),
 ];

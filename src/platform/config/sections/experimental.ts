@@ -20,7 +20,7 @@ const features = {
   msc2666_enabled: key(ignored('finding mutual rooms is always possible'), 'A relic.'),
   msc2716_enabled: off('Importing history in batches.'),
   msc2815_enabled: off('Letting moderators read redacted events.'),
-  msc3026_enabled: off('The presence "busy".'),
+  msc3026_enabled: acting('The presence "busy".'),
   msc3202_device_masquerading: off('Application services acting as a device.'),
   msc3202_transaction_extensions: off('What application services need for encryption.'),
   msc3244_enabled: on('Telling clients which room version is good for what.'),

@@ -61,7 +61,7 @@ export const ratelimitingKeys = {
     'How often read receipts of one room are sent to other servers, per second.',
   ),
   rc_media_create: key(rate(10, 50), 'Media ids that one user reserves.'),
-  rc_presence: key(block({ per_user: key(rate(0.1, 1), 'Changes of presence by one user.') }), 'Presence.'),
+  rc_presence: key(block({ per_user: key(rate(0.1, 1), 'Changes of presence by one user.', { acts: true }) }), 'Presence.'),
   rc_delayed_event_mgmt: key(rate(1, 5), 'What one user does with delayed events (MSC4140).'),
   rc_reports: key(rate(1, 5), 'Reports by one user.'),
   rc_room_creation: key(rate(0.016, 10), 'Rooms that one user creates.', { acts: true }),

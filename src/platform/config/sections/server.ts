@@ -37,6 +37,7 @@ const presence = block({
       typeof raw === 'boolean' || raw === 'untracked' ? raw : undefined,
     ),
     'Whether users see who is online. `untracked`: presence is passed on, but not derived from activity. Without it, `use_presence` decides; else true.',
+    { acts: true },
   ),
   presence_router: key(
     optional(
@@ -47,10 +48,10 @@ const presence = block({
     ),
     'A custom presence router of the old kind.',
   ),
-  include_offline_users_on_sync: key(boolean(false), 'Whether a first sync also lists users who are offline.'),
-  last_active_granularity: key(duration('1m'), 'How coarse "last active" is.'),
-  sync_online_timeout: key(duration('30s'), 'How long after its last sync a client counts as offline.'),
-  idle_timeout: key(duration('5m'), 'How long without activity until a user counts as unavailable.'),
+  include_offline_users_on_sync: key(boolean(false), 'Whether a first sync also lists users who are offline.', { acts: true }),
+  last_active_granularity: key(duration('1m'), 'How coarse "last active" is.', { acts: true }),
+  sync_online_timeout: key(duration('30s'), 'How long after its last sync a client counts as offline.', { acts: true }),
+  idle_timeout: key(duration('5m'), 'How long without activity until a user counts as unavailable.', { acts: true }),
 });
 
 export const serverKeys = {
@@ -75,7 +76,7 @@ export const serverKeys = {
   ),
   extra_well_known_client_content: key(mapOf(anything()), 'Further keys for `/.well-known/matrix/client`.', { acts: true }),
   presence: key(presence, 'Who is online.'),
-  use_presence: key(boolean(true), 'The old name of `presence.enabled`, which wins.'),
+  use_presence: key(boolean(true), 'The old name of `presence.enabled`, which wins.', { acts: true }),
   web_client_location: key(url(), 'Where `GET /` redirects to, usually a web client.', { acts: true }),
   require_auth_for_profile_requests: key(boolean(false), 'Whether reading a profile needs an access token.', { acts: true }),
   limit_profile_requests_to_users_who_share_rooms: key(
@@ -158,7 +159,7 @@ export const serverKeys = {
     'Types of users.',
   ),
   exclude_rooms_from_sync: key(list(roomId()), 'Rooms that no client sees in sync.', { acts: true }),
-  exclude_rooms_from_presence: key(list(roomId()), 'Rooms whose members do not see each other online because of it.'),
+  exclude_rooms_from_presence: key(list(roomId()), 'Rooms whose members do not see each other online because of it.', { acts: true }),
   web_client: key(ignored('Synapse brings no web client; see web_client_location'), 'A relic.'),
   enable_group_creation: key(ignored('groups were removed from Matrix in favour of spaces'), 'A relic.'),
   group_creation_prefix: key(ignored('groups were removed from Matrix in favour of spaces'), 'A relic.'),
@@ -174,6 +175,10 @@ export const serverRules: Rules = (config, report) => {
         .refuse(`must not contain ${name}; set ${name === 'm.homeserver' ? 'public_baseurl' : 'default_identity_server'} instead`);
     }
   }
+  const { last_active_granularity: granularity, sync_online_timeout: online, idle_timeout: idle } = config.presence;
+  if (granularity <= 0) report.at('presence.last_active_granularity').refuse('must be longer than nothing');
+  if (online <= 0) report.at('presence.sync_online_timeout').refuse('must be longer than nothing');
+  if (idle <= granularity) report.at('presence.idle_timeout').refuse('must be longer than last_active_granularity');
   if (config.restrict_public_rooms_to_local_users) {
     for (const name of ['allow_public_rooms_without_auth', 'allow_public_rooms_over_federation'] as const) {
       if (config[name]) report.at('restrict_public_rooms_to_local_users').refuse(`cannot be true while ${name} is; remove one of them`);
