@@ -20,7 +20,7 @@ import { accountDataRoutes, createAccountData, deleteAccountDataOf } from '#src/
 import { createAccounts, type ErasedUsers, openErasedUsers } from '#src/accounts/index.ts';
 import { adminPusherRoutes, adminRoutes, destinationRoutes, encryptionReportRoutes, whoisRoutes } from '#src/admin/index.ts';
 import { createDehydratedDevices, dehydratedDeviceRoutes, deleteDehydrated } from '#src/dehydrated-devices/index.ts';
-import { createDeviceLists, deviceListRoutes } from '#src/device-lists/index.ts';
+import { createDeviceLists, createStaleMarks, createTracking, deviceListRoutes } from '#src/device-lists/index.ts';
 import {
   createDeviceKeys,
   createDevices,
@@ -35,15 +35,18 @@ import {
   devicePort,
   deviceRoutes,
   keyRoutes,
+  readLastChange,
 } from '#src/devices/index.ts';
 import {
   createArrivals,
+  createAskForKeys,
   createBackfill,
   createInbox,
   createOwnMembership,
   createPeerMembership,
   createRemoteQueries,
   createQuestions,
+  peerKeyRoutes,
   createRoomPeers,
   openOutbox,
   openPeers,
@@ -228,6 +231,7 @@ const assembleUsers = (
     access,
     remainingKeys: keyMemory.remaining,
     publishedKeys: keyMemory.published,
+    deviceKeys: keys,
     devices,
     renewDevice,
     toDevice,
@@ -318,7 +322,8 @@ const assembleReading = async (
   const active = activeAccess(access, book);
   const push = await createPush({ database, strings, graph, access, readMarks: receipts.readMarks, serverName, jobs });
   accountData.onIgnored(push.setIgnored);
-  const deviceLists = createDeviceLists({ database, strings, graph, log: ground.log('handlers.device') });
+  const forgetKeys = publishedKeys.forget;
+  const deviceLists = createDeviceLists({ database, strings, graph, forgetKeys, log: ground.log('handlers.device') });
   const history = createHistory({
     database,
     graph,
@@ -449,6 +454,28 @@ const assembleReading = async (
 
 type ReadingParts = Awaited<ReturnType<typeof assembleReading>>;
 
+/** Keys of users of other servers for this server's, and the other way round. */
+const exchangeKeys = (
+  ground: Ground,
+  { deviceKeys, devices, publishedKeys }: Users,
+  { graph }: Rooms,
+  { access: peer, client }: Peers,
+): readonly Route[] => {
+  const { config, database, strings } = ground;
+  const tracking = createTracking({ database, memberships: graph.memberships, forgetKeys: publishedKeys.forget });
+  graph.takePart(createStaleMarks({ graph, serverName: config.server_name }));
+  deviceKeys.askOthersBy(createAskForKeys({ client, strings, tracking, log: ground.log('handlers.e2e_keys') }));
+  return peerKeyRoutes({
+    peer,
+    keys: deviceKeys,
+    devices,
+    published: publishedKeys,
+    strings,
+    lastChange: (userNum) => database.read('last change of devices', (reader) => readLastChange(reader, userNum)),
+    config,
+  });
+};
+
 /** Notifications to what users name, which goes out under the rules for such addresses. */
 const assemblePushers = async (
   ground: Ground,
@@ -532,6 +559,7 @@ const assemble = async (config: Config, host: Host, database: Database) => {
       ...peers.routes,
       ...rooms.routes,
       ...reading.routes,
+      ...exchangeKeys(ground, users, rooms, peers),
       ...pushers.routes,
       ...adminPusherRoutes({ access: users.access, accounts: users.accounts, pushers: pushers.pushers, serverName: config.server_name }),
       ...destinationRoutes({ access: users.access, destinations: outbox.destinations, graph: rooms.graph }),

@@ -32,7 +32,15 @@ const withWorld = (name: string, body: (world: World) => Promise<void>): void =>
     const key = { hasKey: true };
     const rooms = await openRoomsWorld(
       database,
-      (graph) => ({ deviceLists: (deviceLists = createDeviceLists({ database, strings: createStrings(database), graph, log: silent })) }),
+      (graph) => ({
+        deviceLists: (deviceLists = createDeviceLists({
+          database,
+          strings: createStrings(database),
+          graph,
+          forgetKeys: () => undefined,
+          log: silent,
+        })),
+      }),
       { serverKeys: { find: async () => (key.hasKey ? theirKey : undefined) } },
     );
     let since = '';

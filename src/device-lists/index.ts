@@ -1,3 +1,5 @@
+export { createStaleMarks, createTracking } from '#src/device-lists/tracking.ts';
+export type { Tracking } from '#src/device-lists/tracking.ts';
 export type { ListUpdate } from '#src/device-lists/remote-lists.ts';
 export { deviceListRoutes } from '#src/device-lists/routes.ts';
 export { createDeviceLists } from '#src/device-lists/service.ts';

@@ -12,7 +12,12 @@ withBothDatabases('a list is stale from a missed change on, until it is asked fo
   const strings = createStrings(database);
   const userNum = (await strings.intern([BOB])).get(BOB) as number;
   const rooms = new Map<number, MembershipRow>();
-  const receive = createReceiveUpdates({ database, strings, memberships: { ofUser: async () => rooms } });
+  const receive = createReceiveUpdates({
+    database,
+    strings,
+    memberships: { ofUser: async () => rooms },
+    forgetKeys: () => undefined,
+  });
   const stored = async (): Promise<unknown> =>
     database.read('test', (reader) => reader.one(sql`SELECT last_id, is_stale FROM remote_device_lists WHERE user_num = ${userNum}`));
   const change = (id: string, ...previous: readonly string[]) => ({ userId: BOB, change: { id, previous } });

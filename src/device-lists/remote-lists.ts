@@ -1,23 +1,17 @@
-import { noteListChange } from '#src/devices/index.ts';
-import { sql } from '#src/platform/database/sql.ts';
-import type { Database, Reader, RowOf, Table, Transaction } from '#src/platform/database/types.ts';
+import { noteListChange, putRemoteDevice } from '#src/devices/index.ts';
+import type { Database, Transaction } from '#src/platform/database/types.ts';
 import type { Strings } from '#src/platform/database/strings.ts';
 import type { RoomGraph } from '#src/rooms/graph/index.ts';
+import { putRemoteList, readRemoteLists, type RemoteListRow } from '#src/device-lists/remote-store.ts';
 
 /** What another server tells of a user's devices or keys. */
 export interface ListUpdate {
   readonly userId: string;
   /** The change's id and those of the changes before it; undefined for what has no place in their order. */
   readonly change: { readonly id: string; readonly previous: readonly (string | undefined)[] } | undefined;
+  /** The device that has changed, with its keys as JSON; undefined keys for one that is gone or has none. */
+  readonly device?: { readonly deviceId: string; readonly json: string | undefined } | undefined;
 }
-
-const columns = { user_num: 'bigint', last_id: 'text', is_stale: 'bigint' } as const;
-const table: Table<typeof columns> = { name: 'remote_device_lists', columns, key: ['user_num'] };
-
-type RemoteListRow = RowOf<typeof columns>;
-
-const readRemoteLists = (reader: Reader, userNums: readonly number[]): Promise<RemoteListRow[]> =>
-  reader.all<RemoteListRow>(sql`SELECT user_num, last_id, is_stale FROM remote_device_lists WHERE user_num ${sql.in(userNums)}`);
 
 /** Up to where a list is known after a change; it is stale when the change does not follow the last one that is known. */
 const after = (userNum: number, known: RemoteListRow | undefined, { change }: ListUpdate): RemoteListRow => {
@@ -34,10 +28,13 @@ export const createReceiveUpdates = ({
   database,
   strings,
   memberships,
+  forgetKeys,
 }: {
   database: Pick<Database, 'write'>;
   strings: Pick<Strings, 'numsOf'>;
   memberships: Pick<RoomGraph['memberships'], 'ofUser'>;
+  /** What is kept of the user's keys has changed. */
+  forgetKeys: (userNum: number) => void;
 }): ((updates: readonly ListUpdate[]) => Promise<void>) => {
   const isHere = async (userNum: number): Promise<boolean> =>
     [...(await memberships.ofUser(userNum)).values()].some(({ membership }) => membership === 'join');
@@ -52,12 +49,19 @@ export const createReceiveUpdates = ({
       const known = new Map((await readRemoteLists(tx, [...here.values()])).map((row) => [row.user_num, row]));
       for (const update of updates) {
         const userNum = here.get(update.userId);
-        if (userNum !== undefined) known.set(userNum, after(userNum, known.get(userNum), update));
+        if (userNum === undefined) continue;
+        const row = after(userNum, known.get(userNum), update);
+        known.set(userNum, row);
+        if (row.is_stale === 0 && update.device !== undefined)
+          await putRemoteDevice(tx, userNum, update.device.deviceId, update.device.json);
       }
       for (const [userNum, row] of known) {
-        tx.put(table, row);
+        putRemoteList(tx, row);
         await noteListChange(tx, userNum);
       }
+      tx.onCommit(() => {
+        for (const userNum of known.keys()) forgetKeys(userNum);
+      });
     });
   };
 };

@@ -63,11 +63,14 @@ export const createDeviceLists = ({
   database,
   strings,
   graph,
+  forgetKeys,
   log,
 }: {
   database: Database;
   strings: Strings;
   graph: Pick<RoomGraph, 'timeline' | 'states' | 'events'> & { readonly memberships: Pick<RoomGraph['memberships'], 'ofUser'> };
+  /** What is kept of the keys of a user of another server has changed. */
+  forgetKeys: (userNum: number) => void;
   log: Logger;
 }): DeviceLists => {
   const position = (): number => database.positions.current(STREAM).min;
@@ -173,7 +176,7 @@ export const createDeviceLists = ({
       const at = stands.get(nameOf(device));
       return at === undefined ? undefined : (await database.read('last device change', (reader) => readLastChange(reader, userNum))) <= at;
     },
-    receive: createReceiveUpdates({ database, strings, memberships: graph.memberships }),
+    receive: createReceiveUpdates({ database, strings, memberships: graph.memberships, forgetKeys }),
     close: async () => {
       unsubscribe();
       await working;

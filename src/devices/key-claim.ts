@@ -5,15 +5,16 @@ import { domainOf } from '#src/protocol/identifiers.ts';
 import { takeOneTimeKeys, useFallbackKeys, type OwnedKeyRow } from '#src/devices/key-store.ts';
 import { createSortUsers, objectText } from '#src/devices/own-users.ts';
 import type { RemainingKeys } from '#src/devices/remaining-keys.ts';
+import type { RemoteKeys } from '#src/devices/remote-keys.ts';
 
 /** Each takes queries of its own. */
 const MAX_ALGORITHMS = 10;
 
 /**
  * Hands out a key of the wanted algorithm of each device: user id to device id to algorithm. Each one-time key is handed out once, in the order
- * of their upload; where there is none, the fallback key. Answers the JSON text. Throws `M_INVALID_PARAM` for what is no user id.
+ * of their upload; where there is none, the fallback key. Other servers are waited for so many milliseconds. Answers the JSON text. Throws `M_INVALID_PARAM` for what is no user id.
  */
-export type ClaimKeys = (wanted: Readonly<Record<string, Readonly<Record<string, string>>>>) => Promise<string>;
+export type ClaimKeys = (wanted: Readonly<Record<string, Readonly<Record<string, string>>>>, timeoutMs: number) => Promise<string>;
 
 type Device = Pick<OwnedKeyRow, 'user_num' | 'device_id'>;
 
@@ -41,17 +42,23 @@ export const createClaimKeys = ({
   strings,
   serverName,
   remaining,
+  remote,
 }: {
   database: Database;
   strings: Strings;
   serverName: string;
   remaining: RemainingKeys;
+  remote: Pick<RemoteKeys, 'claim'>;
 }): ClaimKeys => {
   const sort = createSortUsers({ strings, serverName });
-  return async (wanted) => {
+  return async (wanted, timeoutMs) => {
     const invalid = Object.keys(wanted).find((userId) => domainOf(userId) === undefined);
     if (invalid !== undefined) throw invalidParam(`Not a user id: ${invalid.slice(0, 64)}`);
-    const { own, failures } = await sort(Object.keys(wanted));
+    const { own, others } = await sort(Object.keys(wanted));
+    const asking =
+      others.length === 0
+        ? { keys: new Map<string, string>(), failures: {} }
+        : remote.claim(new Map(others.map((userId) => [userId, wanted[userId] ?? {}])), timeoutMs);
     const userIds = new Map([...own].map(([userId, userNum]) => [userNum, userId]));
     const asked = [...own].flatMap(([userId, userNum]) =>
       Object.entries(wanted[userId] ?? {}).map(([deviceId, algorithm]) => ({ user_num: userNum, device_id: deviceId, algorithm })),
@@ -75,9 +82,10 @@ export const createClaimKeys = ({
       const devices = [...Map.groupBy(keys, (key) => key.device_id)].map(([id, ofDevice]) => [id, keysText(ofDevice)] as const);
       return [userIds.get(userNum) ?? '', objectText(devices)] as const;
     });
+    const { keys: told, failures } = await asking;
     return objectText([
-      ['failures', failures],
-      ['one_time_keys', objectText(users)],
+      ['failures', JSON.stringify(failures)],
+      ['one_time_keys', objectText([...users, ...told])],
     ]);
   };
 };

@@ -28,12 +28,14 @@ export interface NamedDeviceKeysRow {
   readonly display_name: string | null;
 }
 
-/** What all devices of users say of themselves, with their names. */
+/** What all devices of users say of themselves, with their names; of users of other servers what is kept of them, with the names in it. */
 export const readDeviceKeysOf = (reader: Reader, userNums: readonly number[]): Promise<NamedDeviceKeysRow[]> =>
   reader.all<NamedDeviceKeysRow>(sql`
     SELECT k.user_num, k.device_id, k.json, d.display_name
     FROM device_keys k JOIN devices d ON d.user_num = k.user_num AND d.device_id = k.device_id
-    WHERE k.user_num ${sql.in(userNums)} ORDER BY k.user_num, k.device_id`);
+    WHERE k.user_num ${sql.in(userNums)}
+    UNION ALL SELECT r.user_num, r.device_id, r.json, NULL FROM remote_device_keys r WHERE r.user_num ${sql.in(userNums)}
+    ORDER BY user_num, device_id`);
 
 /** Those of a device's one-time keys that have one of these ids. */
 export const readOneTimeKeys = (reader: Reader, userNum: number, deviceId: string, keyIds: readonly string[]): Promise<KeyRow[]> =>

@@ -2,6 +2,7 @@ import type { Requester } from '#src/accounts/index.ts';
 import type { Strings } from '#src/platform/database/strings.ts';
 import type { Database, Transaction } from '#src/platform/database/types.ts';
 import { MatrixError, unknown, unknownToken } from '#src/protocol/errors.ts';
+import { domainOf } from '#src/protocol/identifiers.ts';
 import { deleteSignaturesOf } from '#src/devices/cross-signing/store.ts';
 import { createClaimKeys, type ClaimKeys } from '#src/devices/key-claim.ts';
 import type { KeyMemory } from '#src/devices/key-memory.ts';
@@ -19,6 +20,7 @@ import type { KeyRow } from '#src/devices/key-store.ts';
 import { createQueryKeys, type QueryKeys } from '#src/devices/key-query.ts';
 import { deviceKeysText, isSameKey, keyRows } from '#src/devices/key-upload.ts';
 import type { KeyUpload } from '#src/devices/key-upload.ts';
+import type { Failures, RemoteKeys } from '#src/devices/remote-keys.ts';
 import { hasDevice } from '#src/devices/store.ts';
 
 /** Ten times what clients hold ready, of each algorithm. */
@@ -29,7 +31,20 @@ export interface DeviceKeys {
   readonly upload: (requester: Requester, body: KeyUpload) => Promise<Readonly<Record<string, number>>>;
   readonly query: QueryKeys;
   readonly claim: ClaimKeys;
+  /** From now on other servers are asked for the keys of their users in this way. */
+  readonly askOthersBy: (remote: RemoteKeys) => void;
 }
+
+const unreachable = (userIds: Iterable<string>): Failures =>
+  Object.fromEntries(
+    [...userIds].map((userId) => [domainOf(userId) ?? '', { status: 503, message: 'This server does not reach other servers' }]),
+  );
+
+/** As long as nobody asks other servers. */
+const NOBODY: RemoteKeys = {
+  query: (wanted) => Promise.resolve({ kept: new Map(), told: new Map(), failures: unreachable(wanted.keys()) }),
+  claim: (wanted) => Promise.resolve({ keys: new Map(), failures: unreachable(wanted.keys()) }),
+};
 
 /** Stores what a device says of itself; what was signed of what it said before is forgotten. */
 const replaceDeviceKeys = async (tx: Transaction, userNum: number, deviceId: string, text: string): Promise<boolean> => {
@@ -74,6 +89,11 @@ export const createDeviceKeys = ({
   memory: KeyMemory;
 }): DeviceKeys => {
   const { remaining, published } = memory;
+  let others = NOBODY;
+  const remote: RemoteKeys = {
+    query: (...asked) => others.query(...asked),
+    claim: (...asked) => others.claim(...asked),
+  };
   return {
     upload: async ({ userId, userNum, deviceId }, body) => {
       if (deviceId === undefined) throw unknown('To upload keys, you must pass device_id when authenticating');
@@ -93,7 +113,10 @@ export const createDeviceKeys = ({
       }
       return (await remaining.of(userNum, deviceId)).oneTimeKeys;
     },
-    query: createQueryKeys({ database, strings, serverName, published }),
-    claim: createClaimKeys({ database, strings, serverName, remaining }),
+    query: createQueryKeys({ database, strings, serverName, published, remote }),
+    claim: createClaimKeys({ database, strings, serverName, remaining, remote }),
+    askOthersBy: (by) => {
+      others = by;
+    },
   };
 };

@@ -51,7 +51,7 @@ export const readUserKeys = async (reader: Reader, userNums: readonly number[]):
       const signatures = signaturesOf.get(userNum) ?? [];
       const devices = (devicesOf.get(userNum) ?? []).map((row): [string, string] => {
         const stored = JSON.parse(row.json) as JsonObject;
-        const unsigned = row.display_name === null ? {} : { device_display_name: row.display_name };
+        const unsigned = row.display_name === null ? (stored.unsigned ?? {}) : { device_display_name: row.display_name };
         const added = signatures.filter((each) => each.target_key === row.device_id);
         const signed = withSignatures(stored, stored.user_id as string, added);
         return [row.device_id, JSON.stringify({ ...signed, unsigned })];

@@ -5,6 +5,7 @@ export type { RemoteQueries } from '#src/federation/queries.ts';
 export { queryRoutes } from '#src/federation/query-routes.ts';
 export { openPeers } from '#src/federation/service.ts';
 export type { Peers } from '#src/federation/service.ts';
+export { createAskForKeys, peerKeyRoutes } from '#src/federation/device-keys/index.ts';
 export { createBackfill, createQuestions } from '#src/federation/history/index.ts';
 export { createInbox } from '#src/federation/inbox/index.ts';
 export { createOwnMembership, createPeerMembership } from '#src/federation/membership/index.ts';

@@ -9,6 +9,7 @@ import type { Receipts } from '#src/receipts/index.ts';
 import type { RoomGraph, RoomInfo } from '#src/rooms/graph/index.ts';
 import type { IncomingMessages, ToDevice } from '#src/to-device/index.ts';
 import type { Typing } from '#src/typing/index.ts';
+import { deviceText } from '#src/federation/device-keys/index.ts';
 import { checkServerAcl } from '#src/federation/rooms/acl.ts';
 import type { Hosts } from '#src/federation/rooms/hosts.ts';
 
@@ -54,11 +55,17 @@ const messagesOf = (origin: string, { sender, type, message_id: messageId, messa
   return { sender, type, messageId, messages: objectsIn(messages).map(([userId, byDevice]) => [userId, objectsIn(byDevice)]) };
 };
 
-const listUpdateOf = (origin: string, { user_id: userId, stream_id: id, prev_id: previous }: JsonObject): ListUpdate | undefined => {
+const listUpdateOf = (origin: string, content: JsonObject): ListUpdate | undefined => {
+  const { user_id: userId, stream_id: id, prev_id: previous, device_id: deviceId } = content;
   const streamId = idText(id);
   if (!isUserOf(userId, origin) || streamId === undefined) return undefined;
   const all = Array.isArray(previous) ? (previous as readonly JsonValue[]) : [];
-  return { userId, change: { id: streamId, previous: all.map(idText) } };
+  const json = typeof deviceId !== 'string' ? undefined : deviceText(content.keys, userId, deviceId, content.device_display_name);
+  return {
+    userId,
+    change: { id: streamId, previous: all.map(idText) },
+    device: typeof deviceId === 'string' ? { deviceId, json: content.deleted === true ? undefined : json } : undefined,
+  };
 };
 
 /** New cross-signing keys have no place in the order of changes: what is known of the user is old. */

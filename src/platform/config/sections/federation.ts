@@ -11,7 +11,7 @@ export const federationKeys = {
   allow_profile_lookup_over_federation: key(boolean(true), 'Whether other servers may ask for the profiles of local users.', {
     acts: true,
   }),
-  allow_device_name_lookup_over_federation: key(boolean(false), 'Whether other servers are told the names of devices.'),
+  allow_device_name_lookup_over_federation: key(boolean(false), 'Whether other servers are told the names of devices.', { acts: true }),
   federation: key(
     block({
       client_timeout: key(duration('60s'), 'How long to wait for an answer.', { acts: true }),
