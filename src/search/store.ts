@@ -88,11 +88,16 @@ export const findEvents = ({ roomNums, words, whole, keyNums, isByRank, after, l
         AND key_num ${sql.in(keyNums)}
       GROUP BY event_num`,
   );
+  const ranked = isByRank ? 1 : 0;
+  // The others are not only looked for where the rarest word is: where that is not rare, PostgreSQL may look for each of its events alone, for minutes.
+  const found =
+    hits.length === 1 && hits[0] !== undefined
+      ? sql`SELECT event_num, ts, best AS score, CASE WHEN ${ranked} = 1 THEN best ELSE 0 END AS place FROM (${hits[0]}) AS hits`
+      : sql`
+          SELECT event_num, MAX(ts) AS ts, SUM(best) AS score, CASE WHEN ${ranked} = 1 THEN SUM(best) ELSE 0 END AS place
+          FROM (${sql.unionAll(hits)}) AS hits GROUP BY event_num HAVING COUNT(*) = ${words.length}`;
   return sql`
-    WITH found AS (
-      SELECT event_num, MAX(ts) AS ts, SUM(best) AS score, CASE WHEN ${isByRank ? 1 : 0} = 1 THEN SUM(best) ELSE 0 END AS place
-      FROM (${sql.unionAll(hits)}) AS hits GROUP BY event_num HAVING COUNT(*) = ${words.length}
-    )
+    WITH found AS MATERIALIZED (${found})
     SELECT counted.total, page.event_num, page.ts, page.score, page.place
     FROM (SELECT COUNT(*) AS total FROM found) AS counted LEFT JOIN (
       SELECT event_num, ts, score, place FROM found
