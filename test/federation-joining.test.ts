@@ -132,6 +132,8 @@ for (const version of VERSIONS) {
         .some(({ type, content }) => type === 'm.room.member' && content['membership'] === 'leave'),
     );
     assert.equal(asked(peer, 'send_join'), 1);
+    const told = sent.taken().flatMap(({ pdus }) => pdus.map(({ type, content }) => `${type} ${String(content['membership'])}`));
+    assert.deepEqual(told, ['m.room.message undefined', 'm.room.member leave'], 'the join is for the server that took it in to tell');
   });
 }
 
@@ -417,6 +419,8 @@ onEachEngine('an invite of another server is taken up by way of it, or declined 
     assert.deepEqual(await contentOf(alice, room.roomId, 'm.room.name'), { name: 'There' });
     const { rooms } = await sync(alice);
     assert.ok(rooms?.join?.[room.roomId] !== undefined && rooms.invite?.[room.roomId] === undefined);
+    const { events } = rooms.join[room.roomId]!['timeline'] as { events: Json[] };
+    assert.deepEqual((events.at(-1)?.['unsigned'] as Json | undefined)?.['prev_content'], { membership: 'invite' });
     const second = makePeerRoom(peer, version, { join_rule: 'invite' });
     await invite(peer, server, second, alice.userId);
     const left: JsonObject[] = [];

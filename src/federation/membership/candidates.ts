@@ -35,22 +35,28 @@ export const createFindCandidates = ({
   serverName: string;
   isAllowed: (serverName: string) => boolean;
 }): FindCandidates => {
-  /** The servers that an invite, or what was told with it, names; and those that were in the room. */
-  const known = async (roomId: string, userNum: number): Promise<string[]> => {
+  /** Servers of which it is known here that they have to do with the room: that of an invite and the one that told of it, else those that were in it. */
+  const known = async ({ roomId, userNum, servers }: Wish): Promise<{ told: string[]; former: string[] }> => {
     const room = await graph.room(roomId);
-    if (room === undefined) return [];
+    if (room === undefined) return { told: [], former: [] };
     const row = await graph.memberships.in(room.num, userNum);
     const held: RoomEvent | undefined = row?.membership === 'invite' ? await graph.events.byNum(row.eventNum) : undefined;
-    const told = await database.read('outside state', (reader) => readOutsideState(reader, room.num, userNum));
+    const from = await database.read('outside state', (reader) => readOutsideState(reader, room.num, userNum));
+    const told = [held && domainOf(held.pdu.sender), from?.server_name].filter((name) => name !== undefined);
+    if (servers.length > 0 || told.length > 0) return { told, former: [] };
     const former = [...(await hosts.at(room, await graph.currentRoot(room)))].filter((name) => name !== serverName);
-    return [...(held === undefined ? [] : [domainOf(held.pdu.sender) ?? '']), told?.server_name ?? '', ...former.slice(0, MAX_FORMER)];
+    return { told, former: former.slice(0, MAX_FORMER) };
   };
 
-  return async ({ roomId, userNum, servers }) => {
-    const named = [...servers, ...(await known(roomId, userNum))];
-    const others = [...new Set([...named, domainOf(roomId) ?? ''])].filter((name) => isServerName(name) && name !== serverName);
+  return async (wish) => {
+    const isOther = (name: string): boolean => isServerName(name) && name !== serverName;
+    const servers = wish.servers.filter(isOther);
+    const { told, former } = await known({ ...wish, servers });
+    const named = new Set([...servers, ...told, ...former].filter(isOther));
+    // A room's id says who made it, which is better than nothing.
+    const others = named.size > 0 ? [...named] : [domainOf(wish.roomId) ?? ''].filter(isOther);
     const allowed = others.filter((name) => isAllowed(name));
     if (allowed.length === 0 && others[0] !== undefined) throw federationDenied(others[0]);
-    return { servers: allowed.slice(0, MAX_ASKED), areGuessed: !named.some((name) => allowed.includes(name)) };
+    return { servers: allowed.slice(0, MAX_ASKED), areGuessed: named.size === 0 };
   };
 };

@@ -44,10 +44,11 @@ export const createAddressees = ({
   const isForUs = ({ facts, pdu, stateRoot }: RoomEvent, maker: string): boolean =>
     stateRoot !== undefined && isAccepted({ facts }) && pdu.type !== DUMMY_EVENT && (maker === serverName || (facts & LET_IN) !== 0);
 
-  /** Joins that another server took in are passed on by that server. Their predecessors are not known here. */
+  /** Joins that another server took in are passed on by that server. What they follow has no place here. */
   const isToldByAnother = async (event: RoomEvent): Promise<boolean> => {
     const before = prevEventIds(event.pdu);
-    return before.length > 0 && (await graph.events.byIds(before)).size === 0;
+    const known = await graph.events.byIds(before);
+    return before.length > 0 && [...known.values()].every(({ stateRoot }) => stateRoot === undefined);
   };
 
   return {

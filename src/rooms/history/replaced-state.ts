@@ -1,4 +1,4 @@
-import { prevEventIds } from '#src/protocol/events.ts';
+import { authEventIds, prevEventIds } from '#src/protocol/events.ts';
 import type { Events, RoomEvent, States } from '#src/rooms/graph/index.ts';
 
 /** Which state events took which others' places. */
@@ -7,10 +7,20 @@ export interface ReplacedState {
   of(events: readonly RoomEvent[]): Promise<ReadonlyMap<number, number>>;
 }
 
-/** The state before an event is the state after the event that it follows; of several the deepest speaks. */
+/**
+ * The state before an event is the state after the event that it follows; of several the deepest speaks. Where none of them has a place here, as before a join by which this server
+ * came into the room, a member event still says by what it is authorised: by the one before it, if there was one.
+ */
 export const createReplacedState = ({ events, states }: { events: Events; states: States }): ReplacedState => {
   // `null` is known to have replaced nothing. Both are facts of the event for ever.
   const known = new WeakMap<RoomEvent, number | null>();
+
+  const authorising = async ({ typeNum, stateKeyNum, roomNum, pdu }: RoomEvent): Promise<number | undefined> => {
+    const found = [...(await events.byIds(authEventIds(pdu))).values()].find(
+      (each) => each.typeNum === typeNum && each.stateKeyNum === stateKeyNum && each.roomNum === roomNum,
+    );
+    return found?.num;
+  };
 
   const look = async (event: RoomEvent, previous: ReadonlyMap<string, RoomEvent>): Promise<number | undefined> => {
     let deepest: RoomEvent | undefined;
@@ -18,7 +28,7 @@ export const createReplacedState = ({ events, states }: { events: Events; states
       const each = previous.get(id);
       if (each?.stateRoot !== undefined && (deepest === undefined || each.depth > deepest.depth)) deepest = each;
     }
-    if (deepest?.stateRoot === undefined) return undefined;
+    if (deepest?.stateRoot === undefined) return authorising(event);
     return states.get(event.roomNum, deepest.stateRoot, event.pdu.type, event.pdu.state_key ?? '');
   };
 
