@@ -61,7 +61,7 @@ import { activeAccess, createPresence, openPresence, presenceRoutes } from '#src
 import { createReceipts, receiptRoutes } from '#src/receipts/index.ts';
 import { createPush, createPusherPart, deletePushDataOf, deletePushersOfSessions, type PusherPart } from '#src/push/index.ts';
 import { rendezvousRoutes } from '#src/rendezvous/index.ts';
-import { createCreation, creationRoutes } from '#src/rooms/creation/index.ts';
+import { createCreation, createSuccession, createUpgrades, creationRoutes, upgradeRoutes } from '#src/rooms/creation/index.ts';
 import { createDirectory, createPublicRooms, directoryRoutes, publicRoomsRoutes } from '#src/rooms/directory/index.ts';
 import { createHistory } from '#src/rooms/history/index.ts';
 import { createLeaveRooms, createMembership, createProfileChanges, membershipRoutes } from '#src/rooms/membership/index.ts';
@@ -277,6 +277,7 @@ const assembleRooms = async (
   const directory = createDirectory({ graph, database, config });
   const membership = createMembership({ graph, strings, directory, remoteDirectory: remote, profiles, config, limiters });
   const creation = createCreation({ graph, membership, directory, clock, config, limiters, log: ground.log('handlers.room') });
+  const upgrades = createUpgrades({ graph, membership, directory, clock, config, limiters });
   const messaging = createMessaging({ graph, database, strings, membership, directory, config, limiters });
   const publicRooms = createPublicRooms({ database, graph, config });
   const routes: Route[] = [
@@ -284,6 +285,7 @@ const assembleRooms = async (
     ...publicRoomsRoutes({ access, publicRooms, remote, serverName: config.server_name }),
     ...queryRoutes({ peer, profiles, directory, publicRooms, config, version: VERSION }),
     ...creationRoutes({ access, creation }),
+    ...upgradeRoutes({ access, upgrades }),
     ...membershipRoutes({ access, membership }),
     ...messagingRoutes({ access: activeAccess(access, presence.book), messaging }),
   ];
@@ -449,7 +451,18 @@ const assembleReading = async (
     await presence.close();
     await deviceLists.close();
   };
-  return { inbox, routes, close, hosts, search, userDirectory, push, receipts };
+  const succession = createSuccession({
+    graph,
+    strings,
+    directory,
+    carry: async (user, from, to) => {
+      await accountData.carryOver(user.userNum, from, to);
+      await push.rules.carryOver(user, from.roomId, to.roomId);
+    },
+    serverName,
+    log: ground.log('handlers.room'),
+  });
+  return { inbox, routes, close, hosts, search, userDirectory, push, receipts, succession };
 };
 
 type ReadingParts = Awaited<ReturnType<typeof assembleReading>>;
@@ -550,7 +563,13 @@ const assemble = async (config: Config, host: Host, database: Database) => {
     sources: [],
     serverName: config.server_name,
   });
-  const followers = await startFollowers(ground, users, rooms, [outbox, reading.search, reading.userDirectory, pushers]);
+  const followers = await startFollowers(ground, users, rooms, [
+    outbox,
+    reading.search,
+    reading.userDirectory,
+    pushers,
+    reading.succession,
+  ]);
   ground.backgroundUpdates.start();
   await reading.inbox.resume();
   return {

@@ -3,12 +3,11 @@ import type { AccountAccess, Requester } from '#src/accounts/index.ts';
 import { client, RawJson, route, type Route } from '#src/platform/http/route.ts';
 import { forbidden, invalidParam, notFound } from '#src/protocol/errors.ts';
 import { byteLength, isRoomId } from '#src/protocol/identifiers.ts';
-import { isJsonObject, type JsonObject } from '#src/protocol/json.ts';
+import type { JsonObject } from '#src/protocol/json.ts';
 import type { RoomGraph } from '#src/rooms/graph/index.ts';
-import type { AccountData } from '#src/account-data/service.ts';
+import { type AccountData, TAGS, tagsOf } from '#src/account-data/service.ts';
 
 const VERSIONS = ['v3', 'r0', 'unstable'];
-const TAGS = 'm.tag';
 const PUSH_RULES = 'm.push_rules';
 const MAX_TAG_BYTES = 255;
 
@@ -54,8 +53,6 @@ const globalRoutes = ({ access, accountData, pushRulesOf }: AccountDataRouteTool
     },
   }),
 ];
-
-const tagsOf = (content: JsonObject | undefined): JsonObject => (isJsonObject(content?.tags) ? content.tags : {});
 
 /** Client-server API, "Client Config" and "Room Tagging". */
 export const accountDataRoutes = (tools: AccountDataRouteTools): Route[] => {

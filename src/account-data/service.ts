@@ -5,6 +5,7 @@ import { isJsonObject, type JsonObject, member } from '#src/protocol/json.ts';
 import type { Strings } from '#src/platform/database/strings.ts';
 import type { Database, Transaction } from '#src/platform/database/types.ts';
 import { createRecentRows } from '#src/platform/streams/recent-rows.ts';
+import { withDirectRoom, withTags } from '#src/account-data/carry-over.ts';
 import { type DataRow, deleteData, NO_ROOM, putData, readChanges, readData } from '#src/account-data/store.ts';
 
 export const ACCOUNT_DATA_STREAM = 'account_data';
@@ -40,6 +41,12 @@ export interface DataPlace {
   readonly type: string;
 }
 
+/** A room, by both names. */
+interface RoomName {
+  readonly num: number;
+  readonly roomId: string;
+}
+
 export interface AccountData {
   /** The JSON of an entry. */
   get(place: DataPlace): Promise<string | undefined>;
@@ -51,6 +58,8 @@ export interface AccountData {
    * nothing.
    */
   update(place: DataPlace, change: (content: JsonObject | undefined) => JsonObject | undefined): Promise<void>;
+  /** Gives a room's successor the tags of the room, and a place beside it among the direct chats. */
+  carryOver(userNum: number, from: RoomName, to: RoomName): Promise<void>;
   /** Whom the user has chosen not to hear (`m.ignored_user_list`). */
   ignoredUsers(userNum: number): Promise<ReadonlySet<number>>;
   /** Lets another slice write with each change of whom a user ignores, in the transaction of that change. */
@@ -64,6 +73,8 @@ export type IgnoredParticipant = (tx: Transaction, userNum: number, ignored: rea
 /** Types that clients change by other ways (client-server API, "Client Config"). */
 const SERVER_TYPES: ReadonlySet<string> = new Set(['m.fully_read', 'm.push_rules']);
 const IGNORED = 'm.ignored_user_list';
+const DIRECT = 'm.direct';
+export const TAGS = 'm.tag';
 const MAX_TYPE_BYTES = 255;
 const MAX_IGNORE_LISTS = 50_000;
 const MAX_IGNORED = 5000;
@@ -74,6 +85,9 @@ const checkType = (type: string): void => {
 };
 
 const parse = (text: string): JsonObject => JSON.parse(text) as JsonObject;
+
+/** The tags that an `m.tag` holds. */
+export const tagsOf = (content: JsonObject | undefined): JsonObject => (isJsonObject(content?.tags) ? content.tags : {});
 
 const eventOf = (row: DataRow): AccountDataEvent => ({ type: row.data_type, content: parse(row.content) });
 
@@ -132,9 +146,22 @@ export const createAccountData = ({ database, strings }: { database: Database; s
     return userIds.length === 0 ? new Set<number>() : new Set((await strings.intern(userIds)).values());
   };
 
+  const get: AccountData['get'] = async ({ userNum, roomNum = NO_ROOM, type }) =>
+    database.read('account data', async (reader) => readData(reader, userNum, roomNum, type));
+
+  const carryOver: AccountData['carryOver'] = async (userNum, from, to) => {
+    const direct = { userNum, roomNum: undefined, type: DIRECT };
+    const lists = await get(direct);
+    if (lists !== undefined && withDirectRoom(parse(lists), from.roomId, to.roomId) !== undefined)
+      await write(direct, (content) => withDirectRoom(content, from.roomId, to.roomId));
+    const text = await get({ userNum, roomNum: from.num, type: TAGS });
+    const tags = text === undefined ? {} : tagsOf(parse(text));
+    if (Object.keys(tags).length > 0) await write({ userNum, roomNum: to.num, type: TAGS }, (content) => withTags(content, tags));
+  };
+
   return {
-    get: async ({ userNum, roomNum = NO_ROOM, type }) =>
-      database.read('account data', async (reader) => readData(reader, userNum, roomNum, type)),
+    get,
+    carryOver,
     set: async (place, content) => {
       checkType(place.type);
       if (place.type !== IGNORED || place.roomNum !== undefined) return write(place, () => content);

@@ -3,6 +3,7 @@ import { notFound, unrecognized } from '#src/protocol/errors.ts';
 import { isJsonObject, type JsonValue, member } from '#src/protocol/json.ts';
 import { defaultPushRules, type PushRule, type PushRuleset } from '#src/protocol/push-rules.ts';
 import type { Database, Reader } from '#src/platform/database/types.ts';
+import { withRoomRules } from '#src/push/carry-over.ts';
 import { checkRuleId, isKind, parseChange, parseKind, parseRule } from '#src/push/parse.ts';
 import { type Deviations, NO_DEVIATIONS, type Placement, rulesetOf, withChange, withoutRule, withRule } from '#src/push/ruleset.ts';
 import { putRules, rulesOfUsers, usersChanged } from '#src/push/rules-store.ts';
@@ -33,6 +34,8 @@ export interface PushRules {
   /** Sets `enabled` or `actions` of a rule. */
   readonly change: (owner: RuleOwner, kind: string, ruleId: string, attribute: string, body: unknown) => Promise<void>;
   readonly remove: (owner: RuleOwner, kind: string, ruleId: string) => Promise<void>;
+  /** Makes a user's rules for a room hold for its successor too. */
+  readonly carryOver: (owner: RuleOwner, fromRoomId: string, toRoomId: string) => Promise<void>;
   /** Where the stream stands. */
   readonly position: () => number;
   /** The position of the last change of a user's rules; 0 for who has changed nothing. */
@@ -124,9 +127,10 @@ export const createPushRules = ({ database }: { readonly database: Database }): 
     return found;
   };
 
-  const edit = async ({ userNum }: RuleOwner, how: (deviations: Deviations) => Deviations): Promise<void> =>
+  const edit = async ({ userNum }: RuleOwner, how: (deviations: Deviations) => Deviations | undefined): Promise<void> =>
     database.write('change push rules', async (tx) => {
       const changed = how(await readDeviations(tx, userNum));
+      if (changed === undefined) return;
       putRules(tx, { user_num: userNum, position: await tx.nextPositions(PUSH_RULES_STREAM), rules: JSON.stringify(changed) });
       tx.onCommit(() => void cache.delete(userNum));
     });
@@ -155,6 +159,10 @@ export const createPushRules = ({ database }: { readonly database: Database }): 
     remove: async (owner, kind, ruleId) => {
       if (!isKind(kind)) throw notFound('Not found');
       await edit(owner, (deviations) => withoutRule(deviations, kind, ruleId));
+    },
+    carryOver: async (owner, fromRoomId, toRoomId) => {
+      const hasRules = (await changedRulesOf([owner])).has(owner.userNum);
+      if (hasRules) await edit(owner, (deviations) => withRoomRules(deviations, fromRoomId, toRoomId));
     },
     position,
     changedAt: async (owner) => (await knownOf([owner])).get(owner.userNum)?.changedAt ?? 0,

@@ -14,6 +14,7 @@ import type { RoomDraft, RoomGraph, RoomInfo } from '#src/rooms/graph/index.ts';
 import type { MemberChange, Membership } from '#src/rooms/membership/index.ts';
 import { checkAliases, checkContent, newAliases } from '#src/rooms/messaging/index.ts';
 import { createContent, type InitialEvent, initialEvents, type Plan, presetOf, type RoomRequest } from '#src/rooms/creation/plan.ts';
+import { createCreationLimits } from '#src/rooms/creation/limits.ts';
 import { PRESETS } from '#src/rooms/creation/presets.ts';
 
 export interface CreationDependencies {
@@ -48,20 +49,13 @@ const REMEMBERED_MS = 30 * 60 * 1000;
 /** Making rooms (client-server API, "Creation"). */
 export const createCreation = (dependencies: CreationDependencies): Creation => {
   const { graph, membership, directory, clock, config, limiters, log } = dependencies;
-  const messageLimiter = limiters.of('rc_message');
-  const creationLimiter = limiters.of('rc_room_creation');
+  const takeLimits = createCreationLimits(limiters);
   let latestTs = 0;
 
   /** Times of creation never repeat: in rooms that are named by their create event's hash nothing else may tell two of them apart. */
   const creationTs = (): number => {
     latestTs = Math.max(clock.now(), latestTs + 1);
     return latestTs;
-  };
-
-  const takeLimits = (userId: string): void => {
-    creationLimiter.check(userId, { count: false });
-    messageLimiter.check(userId);
-    creationLimiter.check(userId);
   };
 
   const aliasFor = async (name: string): Promise<string> => {

@@ -12,7 +12,9 @@ import {
   deletePublished,
   insertAlias,
   insertPublished,
+  isListed,
   isPublished,
+  moveListing,
   publishedAmong,
   readAlias,
   readAliasesOf,
@@ -34,6 +36,12 @@ export interface Directory {
   /** Gives a room an alias, unchecked; answers false when it is taken. */
   addAlias(tx: Transaction, alias: string, roomNum: number, creatorNum: number): Promise<boolean>;
   publish(tx: Transaction, roomNum: number): Promise<void>;
+  /** Gives all aliases of a room that has been replaced, and its place on the list, to its successor. */
+  move(tx: Transaction, fromNum: number, toNum: number): Promise<void>;
+  /** The same in a transaction of its own, where there is something to move. */
+  moveIfListed(fromNum: number, toNum: number): Promise<void>;
+  /** A room's aliases on this server. */
+  aliasesOf(roomNum: number): Promise<readonly string[]>;
   /** Gives a room an alias in a user's name. */
   createAlias(requester: Requester, alias: string, roomId: string): Promise<void>;
   /** Takes an alias away, also out of the room's `m.room.canonical_alias` where the user may change that. */
@@ -133,6 +141,12 @@ export const createDirectory = ({ graph, database, config }: DirectoryDependenci
     mayPublish,
     addAlias: insertAlias,
     publish: insertPublished,
+    move: moveListing,
+    moveIfListed: async (fromNum, toNum) => {
+      if (!(await database.read('is room listed', (reader) => isListed(reader, fromNum)))) return;
+      await database.write('move room listing', (tx) => moveListing(tx, fromNum, toNum));
+    },
+    aliasesOf: (roomNum) => database.read('aliases of room', (reader) => readAliasesOf(reader, roomNum)),
     createAlias: async (requester, alias, roomId) => {
       checkAlias(alias);
       const room = isRoomId(roomId) ? await graph.room(roomId) : undefined;

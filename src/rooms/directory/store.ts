@@ -43,3 +43,17 @@ export const insertPublished = async (tx: Transaction, roomNum: number): Promise
 export const deletePublished = async (tx: Transaction, roomNum: number): Promise<void> => {
   await tx.run(sql`DELETE FROM published_rooms WHERE room_num = ${roomNum}`);
 };
+
+/** Whether a room has an alias or is on the list. */
+export const isListed = async (reader: Reader, roomNum: number): Promise<boolean> =>
+  (await reader.one(sql`
+    SELECT 1 AS found FROM rooms WHERE room_num = ${roomNum} AND (
+      EXISTS (SELECT 1 FROM room_aliases a WHERE a.room_num = ${roomNum}) OR EXISTS (SELECT 1 FROM published_rooms p WHERE p.room_num = ${roomNum}))`)) !==
+  undefined;
+
+/** Gives a room's aliases and its place on the list to another. */
+export const moveListing = async (tx: Transaction, fromNum: number, toNum: number): Promise<void> => {
+  await tx.run(sql`UPDATE room_aliases SET room_num = ${toNum} WHERE room_num = ${fromNum}`);
+  const taken = await tx.run(sql`DELETE FROM published_rooms WHERE room_num = ${fromNum}`);
+  if (taken > 0) await insertPublished(tx, toNum);
+};

@@ -95,11 +95,21 @@ export interface RoomGraph extends Receiver {
   transactionIdOf(userNum: number, deviceId: string, eventNum: number): string | undefined;
   /**
    * Runs a command on a room: alone, in its turn, in one transaction. Resolves once all that it did is durable and published; if it throws,
-   * it did nothing. The command awaits nothing but the draft and quick reads: the room waits for it.
+   * it did nothing. The command awaits nothing but the draft and quick reads, as the room waits for it, unless it is to wait (`creation/upgrade/`).
    */
   write<T>(room: RoomInfo, command: (draft: RoomDraft) => Promise<T>): Promise<T>;
-  /** Makes a room of this version: appends `create`, then runs the command in the same transaction. Throws as `write` does. */
-  createRoom<T>(versionId: string, create: NewEvent, command: (draft: RoomDraft) => Promise<T>): Promise<{ room: RoomInfo; value: T }>;
+  /** An id for a room of this version: a new one, or where rooms are named by their create event that event's, whose time must be given. */
+  newRoomId(versionId: string, create: NewEvent): string;
+  /**
+   * Makes a room of this version: appends `create`, then runs the command in the same transaction. `roomId` is what `newRoomId` gave, for who had to know it before.
+   * Throws as `write` does.
+   */
+  createRoom<T>(
+    versionId: string,
+    create: NewEvent,
+    command: (draft: RoomDraft) => Promise<T>,
+    roomId?: string,
+  ): Promise<{ room: RoomInfo; value: T }>;
 }
 
 export interface RoomGraphTools {
@@ -224,9 +234,10 @@ export const createRoomGraph = async (tools: RoomGraphTools): Promise<RoomGraph>
     transactionIdOf: sentTransactions.txnIdOf,
     ...receiver,
     write: writer.write,
-    createRoom: async (versionId, create, command) => {
+    newRoomId,
+    createRoom: async (versionId, create, command, roomId) => {
       const timed: NewEvent = { ...create, originServerTs: create.originServerTs ?? clock.now() };
-      const room: RoomInfo = { num: await roomNumbers.next(), roomId: newRoomId(versionId, timed), version: versionId };
+      const room: RoomInfo = { num: await roomNumbers.next(), roomId: roomId ?? newRoomId(versionId, timed), version: versionId };
       const value = await writer.create(room, async (draft) => {
         await draft.append(timed);
         return command(draft);

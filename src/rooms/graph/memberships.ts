@@ -5,6 +5,7 @@ import {
   membershipChangesOf,
   type MembershipChange,
   membershipCounts,
+  membershipsOfKind,
   membershipsOfRoom,
   membershipsOfUser,
   roomsOfServer,
@@ -19,6 +20,8 @@ export interface Memberships {
   in(roomNum: number, userNum: number): Promise<MembershipRow | undefined>;
   /** All members of a room, past ones included. Costs the room's size. */
   ofRoom(roomNum: number): Promise<readonly MembershipRow[]>;
+  /** Those members of a room who have one membership, such as `ban`. Costs the room's size, in rows that are looked at. */
+  having(roomNum: number, membership: string): Promise<readonly MembershipRow[]>;
   /** How many members of a room have each membership. */
   counts(roomNum: number): Promise<ReadonlyMap<string, number>>;
   /** The rooms that users of a server have joined. Costs a look at every joined membership: for administrators, not for requests of users. */
@@ -73,6 +76,7 @@ export const createMemberships = (database: Database): Memberships => {
     ofUser,
     in: async (roomNum, userNum) => (await ofUser(userNum)).get(roomNum),
     ofRoom: async (roomNum) => database.read('memberships of room', async (reader) => membershipsOfRoom(reader, roomNum)),
+    having: async (roomNum, kind) => database.read('members of a kind', async (reader) => membershipsOfKind(reader, roomNum, kind)),
     counts: async (roomNum) => database.read('membership counts', async (reader) => membershipCounts(reader, roomNum)),
     roomsOf: async (serverName) =>
       (await database.readLong<{ room_num: number }>('rooms of server', roomsOfServer(serverName))).map((row) => row.room_num),

@@ -109,6 +109,10 @@ export const roomsOfServer = (serverName: string): Sql => {
     WHERE m.membership = 'join' AND SUBSTR(s.text, LENGTH(s.text) - ${ending.length - 1}) = ${ending} ORDER BY m.room_num`;
 };
 
+/** Those members of a room who have this membership. */
+export const membershipsOfKind = async (reader: Reader, roomNum: number, kind: string): Promise<MembershipRow[]> =>
+  (await reader.all<RawMembership>(sql`SELECT * FROM memberships WHERE room_num = ${roomNum} AND membership = ${kind}`)).map(membership);
+
 /** How many members of a room have each membership. */
 export const membershipCounts = async (reader: Reader, roomNum: number): Promise<ReadonlyMap<string, number>> => {
   const rows = await reader.all<{ membership: string; count: number }>(
