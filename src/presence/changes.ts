@@ -6,6 +6,13 @@ export interface Stretch {
   readonly upTo: number;
 }
 
+/** The rooms of somebody, as a set; `keys` may give some more. */
+export interface Rooms {
+  readonly size: number;
+  has(roomNum: number): boolean;
+  keys(): Iterable<number>;
+}
+
 /**
  * Whose presence has changed lately, by room, in memory. Positions are milliseconds since the Unix epoch (or the next number where one is taken), so
  * that they go on after a restart without having been written, and say how long somebody was away.
@@ -16,7 +23,7 @@ export interface Changes {
   /** Takes the next position for a change that those in these rooms are told, and with `isOwn` the user too. */
   add(userNum: number, roomNums: Iterable<number>, isOwn: boolean): number;
   /** Whose changes in a stretch concern a reader who is in these rooms; undefined when memory does not reach back so far. */
-  concerning(readerNum: number, roomNums: ReadonlySet<number>, stretch: Stretch): ReadonlySet<number> | undefined;
+  concerning(readerNum: number, rooms: Rooms, stretch: Stretch): ReadonlySet<number> | undefined;
   /** From where on all changes are here. */
   reachesBackTo(): number;
 }
@@ -85,7 +92,7 @@ export const createChanges = (clock: Pick<Clock, 'now'>, since: number, maxEntri
       forgetOld();
       return last;
     },
-    concerning: (readerNum, roomNums, { after, upTo }) => {
+    concerning: (readerNum, rooms, { after, upTo }) => {
       if (after < floor) return undefined;
       const found = new Set<number>();
       for (let index = slices.length - 1; index >= 0; index--) {
@@ -93,11 +100,10 @@ export const createChanges = (clock: Pick<Clock, 'now'>, since: number, maxEntri
         if (end <= after) break;
         const own = byUser.get(readerNum);
         if (own !== undefined && own > after && own <= upTo) found.add(readerNum);
-        const both = roomNums.size < byRoom.size ? roomNums : byRoom.keys();
-        for (const roomNum of both) {
-          if (!roomNums.has(roomNum)) continue;
-          for (const { position, userNum } of byRoom.get(roomNum) ?? [])
-            if (position > after && position <= upTo && userNum !== readerNum) found.add(userNum);
+        for (const roomNum of (rooms.size < byRoom.size ? rooms : byRoom).keys()) {
+          const inRoom = byRoom.get(roomNum);
+          if (inRoom === undefined || !rooms.has(roomNum)) continue;
+          for (const { position, userNum } of inRoom) if (position > after && position <= upTo && userNum !== readerNum) found.add(userNum);
         }
       }
       return found;

@@ -11,7 +11,7 @@ import type { Logger } from '#src/platform/logging/index.ts';
 import type { Requester } from '#src/accounts/index.ts';
 import { EVENTS_STREAM, isAccepted, type RoomGraph } from '#src/rooms/graph/index.ts';
 import { type Book, stepOf, type Who } from '#src/presence/book.ts';
-import { createChanges } from '#src/presence/changes.ts';
+import { createChanges, type Rooms } from '#src/presence/changes.ts';
 import { heardOf } from '#src/presence/incoming.ts';
 import { MAX_STATUS_BYTES } from '#src/presence/limits.ts';
 import type { PresenceMetrics } from '#src/presence/metrics.ts';
@@ -58,6 +58,7 @@ const MEMBER = 'm.room.member';
 const WRITE_INTERVAL_MS = 5000;
 const AT_ONCE = 500;
 const EVENTS_AT_ONCE = 1000;
+const NO_ROOMS: ReadonlySet<number> = new Set();
 
 export const timingsOf = ({ presence }: Pick<Config, 'presence'>): Timings => ({
   activeMs: presence.last_active_granularity,
@@ -82,14 +83,24 @@ export const createPresence = (tools: PresenceTools): Presence => {
 
   /** Rooms by which nobody sees anybody (`exclude_rooms_from_presence`). */
   const excluded = async (): Promise<ReadonlySet<number>> => {
+    if (config.exclude_rooms_from_presence.length === 0) return NO_ROOMS;
     const rooms = await Promise.all(config.exclude_rooms_from_presence.map((roomId) => graph.room(roomId)));
     return new Set(rooms.flatMap((room) => room?.num ?? []));
   };
 
-  const roomsOf = async (userNum: number): Promise<ReadonlySet<number>> => {
+  const viewOf = async (userNum: number): Promise<Rooms> => {
     const without = await excluded();
-    const rows = (await graph.memberships.ofUser(userNum)).values();
-    return new Set([...rows].filter((row) => row.membership === 'join' && !without.has(row.roomNum)).map((row) => row.roomNum));
+    const rows = await graph.memberships.ofUser(userNum);
+    return {
+      size: rows.size,
+      has: (roomNum) => rows.get(roomNum)?.membership === 'join' && !without.has(roomNum),
+      keys: () => rows.keys(),
+    };
+  };
+
+  const roomsOf = async (userNum: number): Promise<ReadonlySet<number>> => {
+    const rooms = await viewOf(userNum);
+    return new Set([...rooms.keys()].filter((roomNum) => rooms.has(roomNum)));
   };
 
   const roomsOfSome = async (userNums: readonly number[]): Promise<ReadonlyMap<number, ReadonlySet<number>>> => {
@@ -203,6 +214,7 @@ export const createPresence = (tools: PresenceTools): Presence => {
       ...tools,
       changes,
       roomsOf,
+      viewOf,
       includesOffline: config.presence.include_offline_users_on_sync,
       follow: wakes.follow,
     }),
