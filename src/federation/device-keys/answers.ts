@@ -59,12 +59,12 @@ export const keysAmong = (answer: JsonObject, userId: string): UserKeys => {
   };
 };
 
-/** The keys of a user's devices that were asked for, as JSON (`POST /user/keys/claim`); of each device one of the wanted algorithm. */
-export const claimedFor = (answer: JsonObject, userId: string, wanted: Readonly<Record<string, string>>): string => {
+/** The keys of a user's devices that were asked for, as JSON (`POST /user/keys/claim`); of each device one of the wanted algorithm. Undefined for none. */
+export const claimedFor = (answer: JsonObject, userId: string, wanted: Readonly<Record<string, string>>): string | undefined => {
   const given = objectIn(answer.one_time_keys, userId);
   const kept = Object.entries(wanted).flatMap(([deviceId, algorithm]) => {
     const key = Object.entries(objectIn(given, deviceId)).find(([name]) => name.startsWith(`${algorithm}:`));
     return key === undefined ? [] : [[deviceId, { [key[0]]: key[1] }] as const];
   });
-  return JSON.stringify(Object.fromEntries(kept));
+  return kept.length === 0 ? undefined : JSON.stringify(Object.fromEntries(kept));
 };

@@ -136,7 +136,10 @@ export const createAskForKeys = ({ client, strings, tracking, log }: AskingTools
             timeoutMs,
             maxBytes: MAX_BYTES,
           });
-          for (const [userId, devices] of users) keys.set(userId, claimedFor(answer, userId, devices));
+          for (const [userId, devices] of users) {
+            const text = claimedFor(answer, userId, devices);
+            if (text !== undefined) keys.set(userId, text);
+          }
         } catch (error) {
           failures[server] = failureOf(error);
         }

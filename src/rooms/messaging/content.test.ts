@@ -27,7 +27,7 @@ test('some types are state only, and the create event is nobody’s to change', 
   assert.equal(verdict('m.room.topic', false, { topic: 'x' }), "400 M_UNKNOWN: 'm.room.topic' must be state events");
   assert.equal(verdict('m.room.topic', true, { topic: 'x' }), undefined);
   assert.match(verdict('m.room.redaction', true, { redacts: '$x' }) ?? '', /must not be a state event/);
-  assert.match(verdict('m.room.create', true, {}) ?? '', /^403 M_FORBIDDEN/);
+  assert.match(verdict('m.room.create', true, {}) ?? '', /^400 M_INVALID_PARAM/);
 });
 
 test('power levels are integers', () => {

@@ -1,4 +1,4 @@
-import { badJson, forbidden, invalidParam, unknown } from '#src/protocol/errors.ts';
+import { badJson, invalidParam, unknown } from '#src/protocol/errors.ts';
 import type { JsonObject, JsonValue } from '#src/protocol/json.ts';
 import { isJsonObject } from '#src/protocol/json.ts';
 import { aclAllows } from '#src/protocol/server-acl.ts';
@@ -84,10 +84,10 @@ const checkMentions = (mentions: JsonValue): void => {
 
 /**
  * Refuses content that its event type does not allow: what a client of this server may send, which is stricter than what is taken from
- * other servers. Throws `badJson`, `unknown`, `invalidParam` or `forbidden`.
+ * other servers. Throws `badJson`, `unknown` or `invalidParam`.
  */
 export const checkContent = (type: string, isState: boolean, content: JsonObject, place: ContentPlace): void => {
-  if (type === 'm.room.create') throw forbidden('Changing the room create event is forbidden');
+  if (type === 'm.room.create') throw invalidParam('Cannot resend m.room.create event');
   // A redaction has rights to be checked and a transaction id; as state it would have neither.
   if (isState && type === 'm.room.redaction') throw unknown("'m.room.redaction' must not be a state event");
   if (!isState && STATE_ONLY.has(type)) throw unknown(`'${type}' must be state events`);
