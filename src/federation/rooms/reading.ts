@@ -1,7 +1,7 @@
 import { forbidden, invalidParam, notFound } from '#src/protocol/errors.ts';
 import { prevEventIds } from '#src/protocol/events.ts';
 import { isRejected, type RoomEvent, type RoomGraph, type RoomInfo } from '#src/rooms/graph/index.ts';
-import type { ReplacedState } from '#src/rooms/history/index.ts';
+import { type EventAtTime, eventAtTime, type Moment, type ReplacedState } from '#src/rooms/history/index.ts';
 import { checkServerAcl } from '#src/federation/rooms/acl.ts';
 import type { Hosts } from '#src/federation/rooms/hosts.ts';
 import { stateBefore } from '#src/federation/rooms/state-before.ts';
@@ -34,6 +34,8 @@ export interface PeerReading {
   authChain(origin: string, roomId: string, eventId: string): Promise<readonly RoomEvent[]>;
   /** Events before some, the newest first, those included; PDUs in JSON. `limit` is at most 100. */
   backfill(origin: string, roomId: string, from: readonly string[], limit: number): Promise<string[]>;
+  /** The event that the server may read nearest to a moment. Throws `notFound`. */
+  byTime(origin: string, roomId: string, moment: Moment): Promise<EventAtTime>;
   /** Events between those that the server has and those that it has heard of, oldest first; at most 20. */
   missing(origin: string, roomId: string, gap: Gap): Promise<string[]>;
 }
@@ -50,7 +52,7 @@ export const createPeerReading = ({
   visibility,
   replacedState,
 }: {
-  graph: Pick<RoomGraph, 'room' | 'rooms' | 'events' | 'stateEvents' | 'currentState' | 'authChain'>;
+  graph: Pick<RoomGraph, 'room' | 'rooms' | 'events' | 'timeline' | 'stateEvents' | 'currentState' | 'authChain'>;
   hosts: Hosts;
   visibility: ServerVisibility;
   replacedState: ReplacedState;
@@ -116,6 +118,10 @@ export const createPeerReading = ({
     authChain: async (origin, roomId, eventId) => {
       const room = await enter(origin, roomId);
       return graph.authChain([await eventOf(room, eventId)]);
+    },
+    byTime: async (origin, roomId, moment) => {
+      const room = await enter(origin, roomId);
+      return eventAtTime(graph.timeline, room, moment, async (events) => visibility.readable(origin, room, events));
     },
     backfill: async (origin, roomId, from, limit) => {
       const room = await enter(origin, roomId);

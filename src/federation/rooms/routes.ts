@@ -75,6 +75,13 @@ export const peerReadingRoutes = ({
       },
     }),
     route({
+      method: 'GET',
+      path: federationPath('v1', '/timestamp_to_event/:roomId'),
+      access: peer,
+      query: Type.Object({ ts: Type.Integer({ minimum: 0 }), dir: Type.Union([Type.Literal('b'), Type.Literal('f')]) }),
+      handle: async ({ caller, params, query: { ts, dir } }) => reading.byTime(caller.origin, params.roomId, { ts, direction: dir }),
+    }),
+    route({
       method: 'POST',
       path: federationPath('v1', '/get_missing_events/:roomId'),
       access: peer,

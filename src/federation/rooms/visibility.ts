@@ -1,13 +1,15 @@
 import type { ErasedUsers } from '#src/accounts/index.ts';
 import { redactedCopy } from '#src/protocol/events.ts';
 import { roomVersion } from '#src/protocol/room-versions.ts';
-import type { RoomEvent, RoomGraph, RoomInfo } from '#src/rooms/graph/index.ts';
+import { isAccepted, type RoomEvent, type RoomGraph, type RoomInfo } from '#src/rooms/graph/index.ts';
 import type { Visibility } from '#src/rooms/history/index.ts';
 
 /** What other servers are shown of a room that they are in. */
 export interface ServerVisibility {
   /** The PDUs of events as a server may have them, as JSON: those that its users could not have seen are in their redacted form. */
   shown(serverName: string, room: RoomInfo, events: readonly RoomEvent[]): Promise<string[]>;
+  /** Those of some events that count and that a server may read whole. */
+  readable(serverName: string, room: RoomInfo, events: readonly RoomEvent[]): Promise<readonly RoomEvent[]>;
 }
 
 const MEMBER = 'm.room.member';
@@ -39,6 +41,11 @@ export const createServerVisibility = ({
   };
 
   return {
+    readable: async (serverName, room, events) => {
+      const readable: RoomEvent[] = [];
+      for (const event of events) if (isAccepted(event) && (await isVisible(serverName, room, event.stateRoot ?? ''))) readable.push(event);
+      return readable;
+    },
     shown: async (serverName, room, events) => {
       const byRoot = new Map<string, boolean>();
       const texts: string[] = [];

@@ -52,7 +52,7 @@ export {
   UNVERIFIED,
 } from '#src/rooms/graph/events.ts';
 export type { Memberships } from '#src/rooms/graph/memberships.ts';
-export type { HistoryPoint, MembershipChange } from '#src/rooms/graph/read-store.ts';
+export type { HistoryPoint, MembershipChange, TimePoint } from '#src/rooms/graph/read-store.ts';
 export type { NodeId } from '#src/rooms/graph/state-tree/nodes.ts';
 export { DroppedEventError, MissingEventsError, RefusedEventError } from '#src/rooms/graph/receive/missing.ts';
 export type { ReceiveOptions } from '#src/rooms/graph/receive/index.ts';

@@ -64,6 +64,31 @@ export const roomEventNumsForwards = async (reader: Reader, roomNum: number, poi
         ORDER BY depth, stream_position LIMIT ${limit}`,
   );
 
+/** A place in a room's history by the times that its events claim: between events, ordered by time, depth and position. */
+export interface TimePoint extends HistoryPoint {
+  /** Milliseconds. */
+  readonly ts: number;
+}
+
+/** Events of a room after a place by time, or before it, the nearest first. */
+export const roomEventNumsByTime = async (
+  reader: Reader,
+  roomNum: number,
+  direction: 'b' | 'f',
+  { ts, depth, position }: TimePoint,
+  limit: number,
+): Promise<number[]> =>
+  nums(
+    reader,
+    direction === 'f'
+      ? sql`SELECT event_num FROM events WHERE room_num = ${roomNum} AND stream_position IS NOT NULL
+              AND (origin_server_ts, depth, stream_position) > (${ts}, ${depth}, ${position})
+            ORDER BY origin_server_ts, depth, stream_position LIMIT ${limit}`
+      : sql`SELECT event_num FROM events WHERE room_num = ${roomNum} AND stream_position IS NOT NULL
+              AND (origin_server_ts, depth, stream_position) < (${ts}, ${depth}, ${position})
+            ORDER BY origin_server_ts DESC, depth DESC, stream_position DESC LIMIT ${limit}`,
+  );
+
 /** Which events are missing that events of the timeline follow, those of the deepest first; with the depth and the sender of the event that follows. Costs what is missing in the room. */
 export const gapsBetween = async (
   reader: Reader,

@@ -6,7 +6,9 @@ import {
   eventNumsBetween,
   gapsBetween,
   type HistoryPoint,
+  type TimePoint,
   roomEventNumsBackwards,
+  roomEventNumsByTime,
   roomEventNumsForwards,
   roomEventNumsNewest,
 } from '#src/rooms/graph/read-store.ts';
@@ -34,6 +36,8 @@ export interface Timeline {
   backwards(roomNum: number, point: HistoryPoint, limit: number): Promise<readonly RoomEvent[]>;
   /** A room's events after a place in its history, oldest first. */
   forwards(roomNum: number, point: HistoryPoint, limit: number): Promise<readonly RoomEvent[]>;
+  /** A room's events after a place by the times that they claim, or before it, the nearest first. */
+  byTime(roomNum: number, direction: 'b' | 'f', point: TimePoint, limit: number): Promise<readonly RoomEvent[]>;
   /** What is missing before events of the room's timeline whose depths are in (after, upTo], before the deepest first. */
   gaps(roomNum: number, after: number, upTo: number, limit: number): Promise<readonly Gap[]>;
   /** Live events of all rooms with positions in (from, to], oldest first. */
@@ -117,6 +121,8 @@ export const createTimeline = (database: Database, events: Events, soleWriter: b
     },
     backwards: async (roomNum, point, limit) =>
       list('history backwards', async (reader) => roomEventNumsBackwards(reader, roomNum, point, limit)),
+    byTime: async (roomNum, direction, point, limit) =>
+      list('history by time', async (reader) => roomEventNumsByTime(reader, roomNum, direction, point, limit)),
     forwards: async (roomNum, point, limit) =>
       list('history forwards', async (reader) => roomEventNumsForwards(reader, roomNum, point, limit)),
     gaps: async (roomNum, after, upTo, limit) =>

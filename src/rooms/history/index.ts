@@ -5,6 +5,7 @@ import type { Route } from '#src/platform/http/route.ts';
 import type { RoomGraph } from '#src/rooms/graph/index.ts';
 import { createReadAccess, type ReadAccess } from '#src/rooms/history/access.ts';
 import { createBundles } from '#src/rooms/history/bundles.ts';
+import { createFindByTime } from '#src/rooms/history/by-time.ts';
 import type { ParseFilter } from '#src/rooms/history/filter.ts';
 import type { FillGaps } from '#src/rooms/history/gaps.ts';
 import { createPagination, type Pagination } from '#src/rooms/history/pagination.ts';
@@ -16,6 +17,8 @@ import { historyRoutes } from '#src/rooms/history/routes.ts';
 import { createStateReader, type StateReader } from '#src/rooms/history/state-reader.ts';
 import { createVisibility, type IgnoredUsers, type Visibility } from '#src/rooms/history/visibility.ts';
 
+export { eventAtTime } from '#src/rooms/history/by-time.ts';
+export type { EventAtTime, Moment } from '#src/rooms/history/by-time.ts';
 export { shownPdu } from '#src/rooms/history/client-event.ts';
 export type { EventFormat } from '#src/rooms/history/client-event.ts';
 export type { ReadAccess, Reading } from '#src/rooms/history/access.ts';
@@ -86,6 +89,13 @@ export const createHistory = (tools: HistoryTools): History => {
     fillGapsBy: (fill) => {
       fillGaps = fill;
     },
-    routes: historyRoutes({ access, pagination, stateReader, relations, parseFilter }),
+    routes: historyRoutes({
+      access,
+      pagination,
+      stateReader,
+      relations,
+      findByTime: createFindByTime({ graph, access: readAccess, visibility }),
+      parseFilter,
+    }),
   };
 };

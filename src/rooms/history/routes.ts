@@ -2,6 +2,7 @@ import { Type } from '#src/platform/schema.ts';
 import type { AccountAccess } from '#src/accounts/index.ts';
 import { SINCE_V1, client, RawJson, route, type Route } from '#src/platform/http/route.ts';
 import { invalidParam } from '#src/protocol/errors.ts';
+import type { FindByTime } from '#src/rooms/history/by-time.ts';
 import type { ParseFilter } from '#src/rooms/history/filter.ts';
 import type { Pagination } from '#src/rooms/history/pagination.ts';
 import { RECURSION_DEPTH, type Relations } from '#src/rooms/history/relations.ts';
@@ -28,6 +29,7 @@ export interface HistoryRouteTools {
   readonly pagination: Pagination;
   readonly stateReader: StateReader;
   readonly relations: Relations;
+  readonly findByTime: FindByTime;
   readonly parseFilter: ParseFilter;
 }
 
@@ -194,6 +196,18 @@ const threadsRoute = ({ access, relations }: HistoryRouteTools): Route =>
     },
   });
 
+const byTimeRoute = ({ access, findByTime }: HistoryRouteTools): Route =>
+  route({
+    method: 'GET',
+    path: client('/rooms/:roomId/timestamp_to_event', ['v1']),
+    access: access.user,
+    query: Type.Object({
+      ts: Type.Integer({ minimum: 0 }),
+      dir: Type.Optional(Type.Union([Type.Literal('b'), Type.Literal('f')])),
+    }),
+    handle: async ({ caller, params, query }) => findByTime(caller, params.roomId, { ts: query.ts, direction: query.dir ?? 'f' }),
+  });
+
 /** Reading rooms (client-server API, "Getting events for a room"). */
 export const historyRoutes = (tools: HistoryRouteTools): Route[] => [
   ...pageRoutes(tools),
@@ -207,4 +221,5 @@ export const historyRoutes = (tools: HistoryRouteTools): Route[] => [
   ...memberRoutes(tools),
   ...relationRoutes(tools),
   threadsRoute(tools),
+  byTimeRoute(tools),
 ];
