@@ -4,6 +4,7 @@ import type { Logger } from '#src/platform/logging/index.ts';
 import { isJsonObject, type JsonObject } from '#src/protocol/json.ts';
 import { type VerifyKey, verifyKeyFromBase64 } from '#src/protocol/signatures.ts';
 import type { FederationClient } from '#src/federation/client.ts';
+import { inLine } from '#src/federation/in-line.ts';
 import { isSignedBy, mentionsSignatureOf, type Publication, readPublication } from '#src/federation/keys/publication.ts';
 
 /** A key that is looked for. */
@@ -41,23 +42,6 @@ const notariesOf = (servers: Config['trusted_key_servers']): Notary[] =>
       }),
     ),
   }));
-
-/** Lets `limit` calls run at once; the others wait in line. */
-const inLine = (limit: number): (<T>(call: () => Promise<T>) => Promise<T>) => {
-  const waiting: Array<() => void> = [];
-  let running = 0;
-  return async (call) => {
-    if (running >= limit) await new Promise<void>((resolve) => void waiting.push(resolve));
-    else running += 1;
-    try {
-      return await call();
-    } finally {
-      const next = waiting.shift();
-      if (next === undefined) running -= 1;
-      else next();
-    }
-  };
-};
 
 export const createKeyFetcher = ({
   client,

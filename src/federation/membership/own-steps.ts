@@ -9,6 +9,7 @@ import { ROOM_VERSIONS, type RoomVersion } from '#src/protocol/room-versions.ts'
 import type { SigningKey } from '#src/protocol/signatures.ts';
 import type { FederationClient } from '#src/federation/client.ts';
 import { FederationError, isUnrecognised } from '#src/federation/faults.ts';
+import { inLine } from '#src/federation/in-line.ts';
 import { type JoinAnswer, readJoinAnswer } from '#src/federation/membership/join-answer.ts';
 import type { Step } from '#src/federation/membership/letting-in.ts';
 
@@ -48,7 +49,8 @@ export interface OwnSteps {
 
 const MEBIBYTE = 1024 * 1024;
 const MAX_TEMPLATE_BYTES = MEBIBYTE;
-/** All of a room's state has to be in memory at once. */
+/** All of a room's state has to be in memory at once, and that of so many rooms may be. */
+const MAX_JOINS_AT_ONCE = 8;
 const MAX_ANSWER_BYTES = { join: 128 * MEBIBYTE, knock: 16 * MEBIBYTE, leave: MEBIBYTE } as const;
 
 const path = (version: 'v1' | 'v2', kind: string, ...parts: readonly string[]): string =>
@@ -80,6 +82,8 @@ export const createOwnSteps = ({
   serverName: string;
   signingKey: SigningKey;
 }): OwnSteps => {
+  const oneOfFew = inLine(MAX_JOINS_AT_ONCE);
+
   /** Of what the server gives only the place in the room is taken over, and who lets in by a restricted rule. */
   const unsignedOf = (
     server: string,
@@ -145,11 +149,12 @@ export const createOwnSteps = ({
     },
     sendJoin: async (server, event, patience) => {
       const request = sending(event, MAX_ANSWER_BYTES.join, patience);
-      return askEither(async (version) => {
+      const ask = async (version: 'v1' | 'v2'): Promise<JoinAnswer> => {
         const text = await client.read(server, { ...request, path: path(version, 'send_join', event.roomId, event.eventId) });
         // In a list after the status.
         return readJoinAnswer(server, version === 'v1' ? text.slice(Math.max(0, text.indexOf('{'))) : text);
-      });
+      };
+      return oneOfFew(async () => askEither(ask));
     },
   };
 };
