@@ -41,6 +41,7 @@ import {
   createArrivals,
   createAskForKeys,
   createBackfill,
+  createEduSources,
   createInbox,
   createOwnMembership,
   createPeerMembership,
@@ -462,7 +463,7 @@ const assembleReading = async (
     serverName,
     log: ground.log('handlers.room'),
   });
-  return { inbox, routes, close, hosts, search, userDirectory, push, receipts, succession };
+  return { inbox, routes, close, hosts, search, userDirectory, push, receipts, typing, succession };
 };
 
 type ReadingParts = Awaited<ReturnType<typeof assembleReading>>;
@@ -560,7 +561,15 @@ const assemble = async (config: Config, host: Host, database: Database) => {
     graph: rooms.graph,
     hosts: reading.hosts,
     peers,
-    sources: [],
+    sources: createEduSources({
+      ...ground,
+      ...reading,
+      graph: rooms.graph,
+      peers,
+      serverName: config.server_name,
+      receiptsPerSecond: config.federation_rr_transactions_per_room_per_second,
+      log: ground.log('federation.sender'),
+    }),
     serverName: config.server_name,
   });
   const followers = await startFollowers(ground, users, rooms, [

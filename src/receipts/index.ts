@@ -1,3 +1,3 @@
 export { receiptRoutes } from '#src/receipts/routes.ts';
 export { createReceipts } from '#src/receipts/service.ts';
-export type { Receipts } from '#src/receipts/service.ts';
+export type { OwnReceipt, Receipts } from '#src/receipts/service.ts';

@@ -26,10 +26,22 @@ export interface Receipts {
   /** Another server says up to where a user of its has read, at `ts`. An event that is not here, or an older one than before, changes nothing. */
   receive(room: RoomInfo, userNum: number, mark: ReadMark & { readonly ts: number | undefined }): Promise<void>;
   readonly source: ReceiptSource;
+  /** Calls when a user of this server has read something and others may know it. */
+  onOwn(listener: (receipt: OwnReceipt) => void): void;
   /** Calls with every user who has read something. */
   onRead(listener: (userNum: number) => void): void;
   /** Up to where users have read. */
   readonly readMarks: Pick<ReadMarks, 'of'>;
+}
+
+/** Up to where a user of this server has read, for other servers to know. */
+export interface OwnReceipt {
+  readonly roomNum: number;
+  readonly userId: string;
+  readonly eventId: string;
+  readonly threadId: string | undefined;
+  /** When, in milliseconds. */
+  readonly ts: number;
 }
 
 export interface ReadMark {
@@ -53,6 +65,7 @@ export const createReceipts = ({ database, strings, clock, graph, accountData }:
   const readMarks = createReadMarks(database);
   const listeners: ((roomNum: number) => void)[] = [];
   const readListeners: ((userNum: number) => void)[] = [];
+  const ownListeners: ((receipt: OwnReceipt) => void)[] = [];
 
   const eventOf = async (room: RoomInfo, { eventId, threadId }: ReadMark): Promise<RoomEvent & { position: number }> => {
     const event = await graph.events.byId(eventId);
@@ -68,11 +81,11 @@ export const createReceipts = ({ database, strings, clock, graph, accountData }:
     event: { eventId: string; position: number },
     mark: ReadMark,
     ts = clock.now(),
-  ): Promise<void> => {
-    await database.write('receipt', async (tx) => {
+  ): Promise<boolean> => {
+    const hasMoved = await database.write('receipt', async (tx) => {
       const key = { room_num: room.num, user_num: userNum, receipt_type: mark.type, thread_id: mark.threadId ?? '' };
       const before = await receiptPosition(tx, key);
-      if (before !== undefined && before >= event.position) return;
+      if (before !== undefined && before >= event.position) return false;
       const row: ReceiptRow = {
         ...key,
         event_id: event.eventId,
@@ -85,9 +98,11 @@ export const createReceipts = ({ database, strings, clock, graph, accountData }:
         recent.note({ position: row.stream_position, row });
         readMarks.forget(userNum, room.num);
       });
+      return true;
     });
     for (const listener of listeners) listener(room.num);
     for (const listener of readListeners) listener(userNum);
+    return hasMoved;
   };
 
   /** The marker only moves on; it is the user's own and stands in the room's account data. */
@@ -116,7 +131,15 @@ export const createReceipts = ({ database, strings, clock, graph, accountData }:
       for (const mark of marks) events.push(await eventOf(room, mark));
       for (const [index, mark] of marks.entries()) {
         const event = events[index] as (typeof events)[number];
-        await (mark.type === 'm.fully_read' ? markFullyRead(userNum, room, event) : markRead(userNum, room, event, mark));
+        if (mark.type === 'm.fully_read') {
+          await markFullyRead(userNum, room, event);
+          continue;
+        }
+        const ts = clock.now();
+        const hasMoved = await markRead(userNum, room, event, mark, ts);
+        if (!hasMoved || mark.type === 'm.read.private') continue;
+        const { eventId, threadId } = mark;
+        for (const listener of ownListeners) listener({ roomNum: room.num, userId: requester.userId, eventId, threadId, ts });
       }
     },
     receive: async (room, userNum, mark) => {
@@ -125,6 +148,7 @@ export const createReceipts = ({ database, strings, clock, graph, accountData }:
       await markRead(userNum, room, { eventId: event.eventId, position: event.position }, mark, mark.ts);
     },
     readMarks,
+    onOwn: (listener) => void ownListeners.push(listener),
     onRead: (listener) => void readListeners.push(listener),
     source: createReceiptSource({ database, strings, recent, position, subscribe: (listener) => void listeners.push(listener) }),
   };

@@ -27,6 +27,8 @@ export interface Typing {
   set(requester: Requester, roomId: string, userId: string, isTyping: boolean, timeoutMs: number): Promise<void>;
   /** Another server says that a user of its types, which holds for a minute, or has stopped. */
   receive(roomNum: number, userNum: number, userId: string, isTyping: boolean): Promise<void>;
+  /** Calls whenever a user of this server says that he types, and when he has stopped. */
+  onOwn(listener: (roomNum: number, userId: string, isTyping: boolean) => void): void;
   readonly source: TypingSource;
   /** Forgets everybody. */
   close(): void;
@@ -46,6 +48,10 @@ const NOBODY: Typists = new Map();
 export const createTyping = ({ graph, random }: { graph: Pick<RoomGraph, 'room' | 'memberships'>; random: Random }): Typing => {
   const stream = createVolatileStream<Typists>(random);
   const timers = new Map<string, NodeJS.Timeout>();
+  const listeners: ((roomNum: number, userId: string, isTyping: boolean) => void)[] = [];
+  const tell = (roomNum: number, userId: string, isTyping: boolean): void => {
+    for (const listener of listeners) listener(roomNum, userId, isTyping);
+  };
 
   const change = (roomNum: number, userNum: number, userId: string | undefined): void => {
     const key = String(roomNum);
@@ -63,7 +69,13 @@ export const createTyping = ({ graph, random }: { graph: Pick<RoomGraph, 'room' 
     timers.delete(name);
   };
 
-  const note = (roomNum: number, userNum: number, userId: string | undefined, timeoutMs: number): void => {
+  const note = (
+    roomNum: number,
+    userNum: number,
+    userId: string | undefined,
+    timeoutMs: number,
+    onExpired: () => void = () => undefined,
+  ): void => {
     const name = `${String(roomNum)}/${String(userNum)}`;
     stopTimer(name);
     change(roomNum, userNum, userId);
@@ -71,6 +83,7 @@ export const createTyping = ({ graph, random }: { graph: Pick<RoomGraph, 'room' 
     const expire = (): void => {
       timers.delete(name);
       change(roomNum, userNum, undefined);
+      onExpired();
     };
     timers.set(name, setTimeout(expire, Math.min(Math.max(0, timeoutMs), MAX_TIMEOUT_MS)).unref());
   };
@@ -96,11 +109,13 @@ export const createTyping = ({ graph, random }: { graph: Pick<RoomGraph, 'room' 
       const room = await graph.room(roomId);
       if (room === undefined || !(await isJoined(room.num, requester.userNum)))
         throw forbidden(`User ${requester.userId} not in room ${roomId}`);
-      note(room.num, requester.userNum, isTyping ? userId : undefined, timeoutMs);
+      note(room.num, requester.userNum, isTyping ? userId : undefined, timeoutMs, () => tell(room.num, userId, false));
+      tell(room.num, userId, isTyping);
     },
     receive: async (roomNum, userNum, userId, isTyping) => {
       if (await isJoined(roomNum, userNum)) note(roomNum, userNum, isTyping ? userId : undefined, REMOTE_TIMEOUT_MS);
     },
+    onOwn: (listener) => void listeners.push(listener),
     source: {
       part: 'typing',
       now,

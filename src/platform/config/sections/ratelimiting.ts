@@ -59,6 +59,7 @@ export const ratelimitingKeys = {
   federation_rr_transactions_per_room_per_second: key(
     integer(50),
     'How often read receipts of one room are sent to other servers, per second.',
+    { acts: true },
   ),
   rc_media_create: key(rate(10, 50), 'Media ids that one user reserves.'),
   rc_presence: key(block({ per_user: key(rate(0.1, 1), 'Changes of presence by one user.', { acts: true }) }), 'Presence.'),
