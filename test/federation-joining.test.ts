@@ -320,6 +320,10 @@ test('what servers say against a join is told, the weightiest of it, and one ser
     const error = await joinFails(server, alice, room.roomId, [first.name, peer.name], status, errcode);
     assert.ok(error.includes(`scripted ${errcode}`) && error.includes(peer.name), error);
   }
+  says(refusal(403, 'M_UNKNOWN_TOKEN'));
+  await joinFails(server, alice, room.roomId, [first.name], 403, 'M_UNKNOWN');
+  const unreachable = await joinFails(server, alice, room.roomId, ['localhost:1'], 502, 'M_UNKNOWN');
+  assert.ok(unreachable.includes('localhost:1 does not answer') && !unreachable.includes('ECONNREFUSED'), unreachable);
   says(refusal(500, 'M_UNKNOWN'));
   await joinFails(server, alice, room.roomId, [first.name], 502, 'M_UNKNOWN');
   says({ room_version: '99', event: {} });

@@ -53,6 +53,8 @@ export interface FederationClient {
 
 const MEBIBYTE = 1024 * 1024;
 const MAX_ANSWER_BYTES = 100 * MEBIBYTE;
+/** What servers say against a request is kept to so many characters. */
+const [MAX_ERRCODE, MAX_ERROR] = [64, 500] as const;
 
 /** Before it is tried again, in milliseconds, by the number of the try; times by which it is spread by chance. */
 const pauseMs = (kind: 'short' | 'long', tried: number, config: Config['federation'], random: Random): number => {
@@ -80,7 +82,10 @@ const readRefusal = async (answer: OpenAnswer): Promise<{ errcode: string; error
     const value: unknown = JSON.parse(await readAll(answer));
     if (typeof value !== 'object' || value === null) return plain;
     const { errcode, error } = value as Record<string, unknown>;
-    return { errcode: typeof errcode === 'string' ? errcode : plain.errcode, error: typeof error === 'string' ? error : plain.error };
+    return {
+      errcode: typeof errcode === 'string' ? errcode.slice(0, MAX_ERRCODE) : plain.errcode,
+      error: typeof error === 'string' ? error.slice(0, MAX_ERROR) : plain.error,
+    };
   } catch {
     return plain;
   }

@@ -38,15 +38,27 @@ export const isUnrecognised = ({ refusal }: FederationError): boolean =>
   (([400, 404, 405].includes(refusal.status) && refusal.errcode === 'M_UNRECOGNIZED') ||
     ([404, 405].includes(refusal.status) && refusal.errcode === 'M_UNKNOWN' && refusal.error === `HTTP ${String(refusal.status)}`));
 
+/** By these a client learns something of its own session or account, which no other server has a word on: some log out whatever the status is. */
+const OWN_SERVERS_WORDS: ReadonlySet<string> = new Set([
+  'M_UNKNOWN_TOKEN',
+  'M_MISSING_TOKEN',
+  'M_USER_DEACTIVATED',
+  'M_USER_LOCKED',
+  'M_USER_SUSPENDED',
+  'M_CONSENT_NOT_GIVEN',
+  'M_GUEST_ACCESS_FORBIDDEN',
+  'M_LIMIT_EXCEEDED',
+  'M_RESOURCE_LIMIT_EXCEEDED',
+]);
+
 /**
  * What a local client is told: what the other server has against it, else that the server did not answer. An error about tokens would be taken for one
  * about the client's own.
  */
 export const asClientError = ({ refusal, destination }: FederationError): MatrixError => {
   const isClients = refusal !== undefined && refusal.status >= 400 && refusal.status < 500 && ![401, 429].includes(refusal.status);
-  return isClients
-    ? new MatrixError(refusal.status, refusal.errcode, refusal.error)
-    : new MatrixError(502, 'M_UNKNOWN', `Failed to contact ${destination}`);
+  if (!isClients) return new MatrixError(502, 'M_UNKNOWN', `Failed to contact ${destination}`);
+  return new MatrixError(refusal.status, OWN_SERVERS_WORDS.has(refusal.errcode) ? 'M_UNKNOWN' : refusal.errcode, refusal.error);
 };
 
 /** The answer for servers that are not on the whitelist. */

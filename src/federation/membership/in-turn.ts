@@ -1,3 +1,4 @@
+import type { Logger } from '#src/platform/logging/index.ts';
 import { MatrixError, notFound } from '#src/protocol/errors.ts';
 import { asClientError, FederationError, isUnrecognised } from '#src/federation/faults.ts';
 
@@ -27,8 +28,11 @@ const weightOf = (fault: Fault): number => {
   return weight === -1 ? WEIGHTS.indexOf('another') : weight;
 };
 
-const told = (server: string, fault: Fault): string =>
-  fault instanceof FederationError ? fault.message : `${server}: ${fault.errcode} ${fault.message}`;
+/** What a user is told of a server; of one that does not answer not why: where it is and what stands there is for the log. */
+const told = (server: string, fault: Fault): string => {
+  if (fault instanceof MatrixError) return `${server}: ${fault.errcode} ${fault.message}`;
+  return fault.fault === 'unreachable' || fault.fault === 'backing-off' ? `${server} does not answer` : fault.message;
+};
 
 /** Which servers are asked, and for how long. */
 export interface Candidates {
@@ -38,6 +42,15 @@ export interface Candidates {
   readonly areGuessed: boolean;
 }
 
+/** How far it is gone. */
+export interface Bounds {
+  /** Whether no further server is to be asked. */
+  readonly isOver: () => boolean;
+  /** Whether an error is a server's word about the room or the user, and so another server may say otherwise. */
+  readonly isServers: (error: MatrixError) => boolean;
+  readonly log: Logger;
+}
+
 /**
  * Asks one server after another until one does what is asked. Throws the weightiest of what they have against it, with what all of them said; `notFound` where there is
  * nobody to ask. What is no word of a server (`MatrixError` other than those of `isServers`) is thrown at once.
@@ -45,7 +58,7 @@ export interface Candidates {
 export const askInTurn = async <T>(
   { servers, areGuessed }: Candidates,
   what: string,
-  { isOver, isServers }: { readonly isOver: () => boolean; readonly isServers: (error: MatrixError) => boolean },
+  { isOver, isServers, log }: Bounds,
   ask: (server: string) => Promise<T>,
 ): Promise<T> => {
   const faults: { server: string; fault: Fault }[] = [];
@@ -56,6 +69,7 @@ export const askInTurn = async <T>(
     } catch (error) {
       const isTheirs = error instanceof FederationError || (error instanceof MatrixError && isServers(error));
       if (!isTheirs) throw error;
+      log.info(`Can't ${what} by way of ${server}: ${error.message}`);
       faults.push({ server, fault: error });
     }
   }

@@ -1,4 +1,5 @@
 import type { Clock } from '#src/platform/clock.ts';
+import type { Logger } from '#src/platform/logging/index.ts';
 import { MatrixError } from '#src/protocol/errors.ts';
 import { parsePdu } from '#src/protocol/events.ts';
 import { domainOf } from '#src/protocol/identifiers.ts';
@@ -41,6 +42,7 @@ interface Tools {
   readonly takeIn: (room: RoomInfo, origin: string, pdu: JsonObject, signal: AbortSignal) => Promise<void>;
   readonly clock: Clock;
   readonly signal: AbortSignal;
+  readonly log: Logger;
 }
 
 const nonsense = (server: string, why: string): FederationError => new FederationError('nonsense', server, `${server}: ${why}`);
@@ -64,7 +66,7 @@ const withAuthority = (server: string, { event, version }: OwnEvent, { event: ec
 
 /** Lets users of this server into rooms by way of others (server-server API, "Joining Rooms"). Throws as `RemoteMembership` says. */
 export const createJoining = (tools: Tools): ((step: RemoteStep) => Promise<RoomEvent>) => {
-  const { graph, steps, candidates, arrivals, complexity, takeIn, clock, signal } = tools;
+  const { graph, steps, candidates, arrivals, complexity, takeIn, clock, signal, log } = tools;
 
   const patience = { timeoutMs: SEND_TIMEOUT_MS, signal };
 
@@ -110,7 +112,7 @@ export const createJoining = (tools: Tools): ((step: RemoteStep) => Promise<Room
     const isSmall = await complexity.isSmall(found.servers, roomId, isAdmin, signal);
     const endsMs = clock.monotonic() + BUDGET_MS;
     const step: OwnStep = { step: 'join', roomId, userId, content };
-    const bounds = { isOver: () => signal.aborted || clock.monotonic() > endsMs, isServers: isServersWord };
+    const bounds = { isOver: () => signal.aborted || clock.monotonic() > endsMs, isServers: isServersWord, log };
     const join = await askInTurn(found, 'join this room', bounds, async (server) => joinBy(server, step, userNum));
     if (!isSmall) await complexity.leaveLarge(join);
     return join;

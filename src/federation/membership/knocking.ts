@@ -1,4 +1,5 @@
 import type { Clock } from '#src/platform/clock.ts';
+import type { Logger } from '#src/platform/logging/index.ts';
 import { DroppedEventError, type RoomEvent, type RoomGraph } from '#src/rooms/graph/index.ts';
 import type { RemoteStep } from '#src/rooms/membership/index.ts';
 import { forbidden, type MatrixError } from '#src/protocol/errors.ts';
@@ -24,6 +25,7 @@ export const createKnocking = ({
   isServersWord,
   clock,
   signal,
+  log,
 }: {
   graph: Pick<RoomGraph, 'receiveOutside' | 'checkEvent'>;
   steps: OwnSteps;
@@ -31,6 +33,7 @@ export const createKnocking = ({
   isServersWord: (error: MatrixError) => boolean;
   clock: Clock;
   signal: AbortSignal;
+  log: Logger;
 }): ((step: RemoteStep) => Promise<RoomEvent>) => {
   const knockBy = async (server: string, step: OwnStep): Promise<RoomEvent> => {
     const patience = { timeoutMs: TIMEOUT_MS, signal };
@@ -52,7 +55,7 @@ export const createKnocking = ({
   return async ({ requester: { userId, userNum }, roomId, content, servers }) => {
     const found = await candidates({ roomId, userNum, servers });
     const endsMs = clock.monotonic() + BUDGET_MS;
-    const bounds = { isOver: () => signal.aborted || clock.monotonic() > endsMs, isServers: isServersWord };
+    const bounds = { isOver: () => signal.aborted || clock.monotonic() > endsMs, isServers: isServersWord, log };
     const step: OwnStep = { step: 'knock', roomId, userId, content };
     return askInTurn(found, 'knock on this room', bounds, async (server) => knockBy(server, step));
   };

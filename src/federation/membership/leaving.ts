@@ -1,4 +1,5 @@
 import type { Clock } from '#src/platform/clock.ts';
+import type { Logger } from '#src/platform/logging/index.ts';
 import type { Database } from '#src/platform/database/types.ts';
 import type { Random } from '#src/platform/random.ts';
 import { MatrixError } from '#src/protocol/errors.ts';
@@ -28,6 +29,7 @@ interface Tools {
   readonly signingKey: SigningKey;
   readonly isAllowed: (serverName: string) => boolean;
   readonly signal: AbortSignal;
+  readonly log: Logger;
 }
 
 /** Whether servers could not say anything to it, so that it makes sense to tell them later. */
@@ -35,7 +37,7 @@ export const isUnheard = (error: unknown): boolean => error instanceof MatrixErr
 
 /** Tells one of the servers of a leave; answers the event that it took in, as JSON. */
 export const tellLeave = async (
-  { steps, clock, signal }: Pick<Tools, 'steps' | 'clock' | 'signal'>,
+  { steps, clock, signal, log }: Pick<Tools, 'steps' | 'clock' | 'signal' | 'log'>,
   servers: readonly string[],
   step: OwnStep,
   version: string,
@@ -43,7 +45,7 @@ export const tellLeave = async (
   const endsMs = clock.monotonic() + BUDGET_MS;
   const patience = () => ({ timeoutMs: Math.max(1, Math.ceil(endsMs - clock.monotonic())), signal });
   const isOver = (): boolean => signal.aborted || clock.monotonic() >= endsMs;
-  return askInTurn({ servers, areGuessed: false }, 'leave this room', { isOver, isServers: () => true }, async (server) => {
+  return askInTurn({ servers, areGuessed: false }, 'leave this room', { isOver, isServers: () => true, log }, async (server) => {
     const made = await steps.make(server, step, patience());
     if (made.version.id !== version) throw new FederationError('nonsense', server, `${server}: the room is of version ${version}`);
     await steps.send(server, 'leave', made.event, patience());
