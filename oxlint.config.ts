@@ -18,6 +18,7 @@ const ABOVE_ROOMS = [
   'presence',
   'receipts',
   'rendezvous',
+  'reports',
   'restoration',
   'search',
   'server-info',

@@ -18,7 +18,14 @@ import { createFollowers, type Followers } from '#src/platform/streams/followers
 import { VERSION } from '#src/platform/version.ts';
 import { accountDataRoutes, createAccountData, deleteAccountDataOf } from '#src/account-data/index.ts';
 import { createAccounts, type ErasedUsers, openErasedUsers } from '#src/accounts/index.ts';
-import { adminPusherRoutes, adminRoutes, destinationRoutes, encryptionReportRoutes, whoisRoutes } from '#src/admin/index.ts';
+import {
+  adminPusherRoutes,
+  adminReportRoutes,
+  adminRoutes,
+  destinationRoutes,
+  encryptionReportRoutes,
+  whoisRoutes,
+} from '#src/admin/index.ts';
 import { createDehydratedDevices, dehydratedDeviceRoutes, deleteDehydrated } from '#src/dehydrated-devices/index.ts';
 import { createDeviceLists, createStaleMarks, createTracking, deviceListRoutes } from '#src/device-lists/index.ts';
 import {
@@ -61,6 +68,7 @@ import { createProfiles, profilePort, profileRoutes } from '#src/profiles/index.
 import { activeAccess, createPresence, openPresence, presenceRoutes } from '#src/presence/index.ts';
 import { createReceipts, receiptRoutes } from '#src/receipts/index.ts';
 import { createPush, createPusherPart, deletePushDataOf, deletePushersOfSessions, type PusherPart } from '#src/push/index.ts';
+import { createReportReading, createReports, reportRoutes } from '#src/reports/index.ts';
 import { rendezvousRoutes } from '#src/rendezvous/index.ts';
 import { createCreation, createSuccession, createUpgrades, creationRoutes, upgradeRoutes } from '#src/rooms/creation/index.ts';
 import { createDirectory, createPublicRooms, directoryRoutes, publicRoomsRoutes } from '#src/rooms/directory/index.ts';
@@ -423,6 +431,8 @@ const assembleReading = async (
     ...ownMembership.routes,
     ...inbox.routes,
     ...typingRoutes({ access: active, typing }),
+    ...reportRoutes({ access, limiters, reports: createReports({ database, clock, graph, history, accounts, serverName }) }),
+    ...adminReportRoutes({ access, reports: createReportReading({ database, graph }) }),
     ...accountDataRoutes({ access, accountData, graph, pushRulesOf: async (caller) => ({ global: await push.rules.rulesOf(caller) }) }),
     ...receiptRoutes({ access: active, receipts }),
     ...presenceRoutes({ access, presence }),

@@ -142,6 +142,16 @@ export const ROOM_TABLES: Readonly<Record<string, RoomTable>> = {
     (after) => sql`SELECT MIN(room_num) AS room_num FROM threads WHERE room_num > ${after}`,
     (num) => sql`DELETE FROM threads WHERE room_num = ${num}`,
   ),
+  event_reports: scanned(
+    (after) => sql`
+      SELECT DISTINCT room_num FROM event_reports WHERE room_num > ${after} AND room_num NOT IN (SELECT room_num FROM rooms) ORDER BY room_num`,
+    (num) => sql`DELETE FROM event_reports WHERE room_num = ${num}`,
+  ),
+  room_reports: scanned(
+    (after) => sql`
+      SELECT DISTINCT room_num FROM room_reports WHERE room_num > ${after} AND room_num NOT IN (SELECT room_num FROM rooms) ORDER BY room_num`,
+    (num) => sql`DELETE FROM room_reports WHERE room_num = ${num}`,
+  ),
   event_relations: scanned(
     (after) => sql`
       SELECT DISTINCT room_num FROM event_relations WHERE room_num > ${after} AND room_num NOT IN (SELECT room_num FROM rooms) ORDER BY room_num`,
@@ -167,6 +177,10 @@ export const EVENT_TABLES: Readonly<Record<string, { readonly count: Sql; readon
   search_words: {
     count: sql`SELECT COUNT(*) AS lost FROM search_words t WHERE NOT EXISTS (SELECT 1 FROM events e WHERE e.event_num = t.event_num)`,
     deleteRows: sql`DELETE FROM search_words WHERE NOT EXISTS (SELECT 1 FROM events e WHERE e.event_num = search_words.event_num)`,
+  },
+  event_reports: {
+    count: sql`SELECT COUNT(*) AS lost FROM event_reports t WHERE NOT EXISTS (SELECT 1 FROM events e WHERE e.event_num = t.event_num)`,
+    deleteRows: sql`DELETE FROM event_reports WHERE NOT EXISTS (SELECT 1 FROM events e WHERE e.event_num = event_reports.event_num)`,
   },
   event_relations: {
     count: sql`SELECT COUNT(*) AS lost FROM event_relations t WHERE NOT EXISTS (SELECT 1 FROM events e WHERE e.event_num = t.event_num)`,

@@ -74,6 +74,7 @@ export const testSettings: Json = {
   rc_registration: UNLIMITED,
   rc_joins_per_room: UNLIMITED,
   rc_room_creation: UNLIMITED,
+  rc_reports: UNLIMITED,
   rc_presence: { per_user: UNLIMITED },
   rc_login: { address: UNLIMITED, account: UNLIMITED, failed_attempts: UNLIMITED },
   rc_joins: { local: UNLIMITED, remote: UNLIMITED },

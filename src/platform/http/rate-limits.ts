@@ -142,6 +142,7 @@ const SETTINGS = {
   'rc_invites.per_user': (config) => config.rc_invites.per_user,
   'rc_invites.per_issuer': (config) => config.rc_invites.per_issuer,
   rc_room_creation: (config) => config.rc_room_creation,
+  rc_reports: (config) => config.rc_reports,
   rc_key_requests: (config) => config.rc_key_requests,
   'rc_presence.per_user': (config) => config.rc_presence.per_user,
   rc_user_directory: (config) => config.rc_user_directory,

@@ -64,7 +64,7 @@ export const ratelimitingKeys = {
   rc_media_create: key(rate(10, 50), 'Media ids that one user reserves.'),
   rc_presence: key(block({ per_user: key(rate(0.1, 1), 'Changes of presence by one user.', { acts: true }) }), 'Presence.'),
   rc_delayed_event_mgmt: key(rate(1, 5), 'What one user does with delayed events (MSC4140).'),
-  rc_reports: key(rate(1, 5), 'Reports by one user.'),
+  rc_reports: key(rate(1, 5), 'Reports by one user.', { acts: true }),
   rc_room_creation: key(rate(0.016, 10), 'Rooms that one user creates.', { acts: true }),
   rc_user_directory: key(rate(0.016, 200), 'Searches in the user directory by one user.', { acts: true }),
   remote_media_download_per_second: key(size('87K'), 'How fast one address may download the media of other servers, in bytes per second.'),

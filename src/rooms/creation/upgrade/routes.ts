@@ -1,6 +1,6 @@
 import { Type } from '#src/platform/schema.ts';
 import type { AccountAccess } from '#src/accounts/index.ts';
-import { client, route, SINCE_V1 } from '#src/platform/http/route.ts';
+import { client, route, UNSTABLE_TOO } from '#src/platform/http/route.ts';
 import type { Route } from '#src/platform/http/route.ts';
 import type { Upgrades } from '#src/rooms/creation/upgrade/service.ts';
 
@@ -8,7 +8,7 @@ import type { Upgrades } from '#src/rooms/creation/upgrade/service.ts';
 export const upgradeRoutes = ({ access, upgrades }: { access: Pick<AccountAccess, 'user'>; upgrades: Upgrades }): Route[] => [
   route({
     method: 'POST',
-    path: client('/rooms/:roomId/upgrade', SINCE_V1),
+    path: client('/rooms/:roomId/upgrade', UNSTABLE_TOO),
     access: access.user,
     body: Type.Object({ new_version: Type.String(), additional_creators: Type.Optional(Type.Unknown()) }),
     handle: async ({ caller, params, body }) => ({ replacement_room: await upgrades.upgrade(caller, params.roomId, body) }),
