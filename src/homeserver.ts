@@ -48,7 +48,7 @@ import {
   createArrivals,
   createAskForKeys,
   createBackfill,
-  createEduSources,
+  openEduSources,
   createInbox,
   createOwnMembership,
   createPeerMembership,
@@ -571,9 +571,13 @@ const assemble = async (config: Config, host: Host, database: Database) => {
     graph: rooms.graph,
     hosts: reading.hosts,
     peers,
-    sources: createEduSources({
+    sources: await openEduSources({
       ...ground,
       ...reading,
+      toDevice: users.toDevice,
+      devices: users.devices,
+      published: users.publishedKeys,
+      tellsNames: config.allow_device_name_lookup_over_federation,
       graph: rooms.graph,
       peers,
       serverName: config.server_name,

@@ -1,12 +1,13 @@
-// What other servers are told beside events: who types, and who has read what.
+// What other servers are told beside events: who types, who has read what, messages to devices, and whose devices have changed.
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ok, type Json, type Person } from '#test/support/client.ts';
+import { ok, type Json, type Person, personOf, type Session } from '#test/support/client.ts';
+import { crossSigning, signedDevice } from '#test/support/cross-signing.ts';
 import { onEachEngine } from '#test/support/engines.ts';
 import { startPeer } from '#test/support/federation.ts';
 import { joinAsPeer } from '#test/support/peer-member.ts';
 import { startScriptedPeer } from '#test/support/scripted-peer.ts';
-import { takeTransactions, until } from '#test/support/transactions.ts';
+import { type Received, takeTransactions, until } from '#test/support/transactions.ts';
 
 const enc = encodeURIComponent;
 
@@ -114,4 +115,128 @@ onEachEngine('users of two servers see one another type and read', async (start)
     assert.equal(receipts[eventId]?.['m.read']?.[teller.userId]?.['thread_id'], 'main');
     await setTyping(teller, roomId, false);
   }
+});
+
+onEachEngine(
+  'messages to devices of other servers arrive in order, also when the server is killed before they could be sent',
+  async (start) => {
+    await using server = await startPeer({ settings: { federation: { destination_min_retry_interval: '1s' } } }, start);
+    await using peer = await startScriptedPeer();
+    const sent = takeTransactions(peer);
+    const alice = await server.register('alice');
+    const bob = await joinAsPeer(peer, server, await createRoom(alice));
+    const send = async (index: number): Promise<void> => {
+      const messages = { [bob.userId]: { ONE: { index }, '*': { index, other: 1.5 } } };
+      ok(await alice.put(`/sendToDevice/m.test/${String(index)}`, { messages }));
+    };
+    const contents = (of: readonly Received[] = sent.taken()): Json[] =>
+      of.flatMap((each) => each.edus.filter(({ edu_type: type }) => type === 'm.direct_to_device')).map(({ content }) => content);
+    await send(0);
+    await until('the first message', () => contents().length === 1);
+    const { message_id: firstId, ...first } = contents()[0] ?? {};
+    assert.deepEqual(first, {
+      sender: alice.userId,
+      type: 'm.test',
+      messages: { [bob.userId]: { ONE: { index: 0 }, '*': { index: 0, other: 1.5 } } },
+    });
+    sent.answer(503);
+    for (let index = 1; index < 5; index += 1) await send(index);
+    await until('a try', () => contents(sent.all).length > 1);
+    const tried = contents(sent.all)[1]?.['message_id'];
+    await server.kill();
+    sent.answer(200);
+    await server.start();
+    await until('all messages', () => contents().length >= 5);
+    const indices = contents().map((content) => ((content['messages'] as Json)[bob.userId] as Record<string, Json>)['ONE']?.['index']);
+    assert.deepEqual(indices, [0, 1, 2, 3, 4]);
+    assert.equal(contents()[1]?.['message_id'], tried, 'what is sent again has the same id');
+    assert.equal(new Set([...contents().map((content) => content['message_id']), firstId]).size, 5);
+  },
+);
+
+onEachEngine('servers that share a room with a user are told of changed devices, each naming the change before it', async (start) => {
+  await using server = await startPeer({ settings: { federation: { destination_min_retry_interval: '1s' } } }, start);
+  await using peer = await startScriptedPeer();
+  await using stranger = await startScriptedPeer('127.0.0.1');
+  const [sent, unsent] = [takeTransactions(peer), takeTransactions(stranger)];
+  const alice = await server.register('alice');
+  const updates = (): Json[] =>
+    sent
+      .taken()
+      .flatMap((each) => each.edus)
+      .filter(({ edu_type: type }) => type === 'm.device_list_update')
+      .map(({ content }) => content);
+  const roomId = await createRoom(alice);
+  await joinAsPeer(peer, server, roomId);
+  const { json: deviceKeys } = signedDevice(alice.userId, alice.deviceId);
+  ok(await alice.post('/keys/upload', { device_keys: deviceKeys }));
+  await until('the first keys', () => updates().at(-1)?.['keys'] !== undefined);
+  const known = updates().length;
+  const { stream_id: id, ...told } = updates().at(-1) ?? {};
+  assert.deepEqual({ ...told, prev_id: [] }, { user_id: alice.userId, device_id: alice.deviceId, keys: deviceKeys, prev_id: [] });
+  const login = {
+    type: 'm.login.password',
+    identifier: { type: 'm.id.user', user: 'alice' },
+    password: 'password of alice',
+    device_id: 'OTHER',
+  };
+  const other = personOf(server.pool, ok(await server.anybody.post<Session>('/login', login)));
+  await until('another device', () => updates().length === known + 1);
+  const { stream_id: second, ...added } = updates().at(-1) ?? {};
+  assert.deepEqual(added, { user_id: alice.userId, device_id: 'OTHER', prev_id: [id] });
+  sent.answer(503);
+  ok(await other.post('/logout'));
+  ok(await alice.put(`/devices/${enc(alice.deviceId)}`, { display_name: 'A secret name' }));
+  await server.kill();
+  sent.answer(200);
+  await server.start();
+  await until('what has changed meanwhile', () => updates().length >= known + 3);
+  const [deleted, renamed] = updates().slice(known + 1);
+  assert.deepEqual([deleted?.['device_id'], deleted?.['deleted'], deleted?.['prev_id']], ['OTHER', true, [second]]);
+  assert.deepEqual([renamed?.['device_id'], renamed?.['prev_id']], [alice.deviceId, [deleted?.['stream_id']]]);
+  assert.ok(!JSON.stringify(sent.all).includes('secret'));
+
+  const keys = crossSigning(alice.userId);
+  ok(await alice.post('/keys/device_signing/upload', keys.body));
+  const signing = (): Json | undefined =>
+    sent
+      .taken()
+      .flatMap((each) => each.edus)
+      .find(({ edu_type: type }) => type === 'm.signing_key_update')?.content;
+  await until('the cross-signing keys', () => signing() !== undefined);
+  assert.deepEqual([signing()?.['master_key'], signing()?.['user_signing_key']], [keys.masterObject, undefined]);
+  assert.deepEqual(unsent.all, []);
+});
+
+onEachEngine('users of another server are told of changed devices, and have their keys; messages come to their devices', async (start) => {
+  await using one = await startPeer({}, start);
+  await using two = await startPeer();
+  const [alice, bob] = [await one.register('alice'), await two.register('bob')];
+  const roomId = await createRoom(alice);
+  ok(await bob.post(`/join/${enc(roomId)}?server_name=${enc(one.name)}`));
+  interface Told {
+    readonly next_batch: string;
+    readonly device_lists?: { readonly changed?: readonly string[] };
+    readonly to_device?: { readonly events: readonly Json[] };
+  }
+  const untilTold = async <Found>(since: string, look: (told: Told) => Found | undefined): Promise<Found> => {
+    for (let [tries, from] = [0, since]; tries < 20; tries += 1) {
+      const told = ok(await bob.get<Told>(`/sync?timeout=3000&since=${from}`));
+      const found = look(told);
+      if (found !== undefined) return found;
+      from = told.next_batch;
+    }
+    throw new Error('It was not told');
+  };
+  ok(await bob.post('/keys/query', { device_keys: { [alice.userId]: [] } }));
+  await sleep(500);
+  const { next_batch: since } = ok(await bob.get<Told>('/sync?timeout=0'));
+  const { json: deviceKeys } = signedDevice(alice.userId, alice.deviceId);
+  ok(await alice.post('/keys/upload', { device_keys: deviceKeys }));
+  await untilTold(since, ({ device_lists: lists }) => (lists?.changed?.includes(alice.userId) === true ? true : undefined));
+  const found = ok(await bob.post<{ device_keys: Json }>('/keys/query', { device_keys: { [alice.userId]: [] } }));
+  assert.deepEqual(found.device_keys, { [alice.userId]: { [alice.deviceId]: { ...deviceKeys, unsigned: {} } } });
+  ok(await alice.put('/sendToDevice/m.test/1', { messages: { [bob.userId]: { [bob.deviceId]: { n: 1 } } } }));
+  const message = await untilTold(since, ({ to_device: to }) => to?.events[0]);
+  assert.deepEqual(message, { type: 'm.test', sender: alice.userId, content: { n: 1 } });
 });

@@ -21,6 +21,7 @@ export {
   noteListChange,
   readChangedLists,
   readLastChange,
+  readListChanges,
   readSignedUsers,
   readSigners,
 } from '#src/devices/list-log.ts';

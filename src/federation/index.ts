@@ -9,7 +9,7 @@ export { createAskForKeys, peerKeyRoutes } from '#src/federation/device-keys/ind
 export { createBackfill, createQuestions } from '#src/federation/history/index.ts';
 export { createInbox } from '#src/federation/inbox/index.ts';
 export { createOwnMembership, createPeerMembership } from '#src/federation/membership/index.ts';
-export { createEduSources, openOutbox } from '#src/federation/outbox/index.ts';
+export { openEduSources, openOutbox } from '#src/federation/outbox/index.ts';
 export type { Destinations, DestinationStatus, Outbox } from '#src/federation/outbox/index.ts';
 export { createArrivals } from '#src/federation/rooms/arrivals.ts';
 export { createRoomPeers } from '#src/federation/rooms/index.ts';

@@ -59,6 +59,10 @@ export const readWaiting = async (
     oldest_ts: null,
   };
 
+/** The servers that have to be sent something. */
+export const readDestinations = async (reader: Reader): Promise<string[]> =>
+  (await reader.all<{ destination: string }>(sql`SELECT DISTINCT destination FROM to_device_outbox`)).map((row) => row.destination);
+
 /** Deletes a device's messages up to a position. */
 export const deleteMessages = (tx: Transaction, userNum: number, deviceId: string, upTo: number): Promise<number> =>
   tx.run(sql`DELETE FROM to_device_inbox WHERE user_num = ${userNum} AND device_id = ${deviceId} AND position <= ${upTo}`);

@@ -1,3 +1,5 @@
+import type { Followers } from '#src/platform/streams/followers.ts';
+
 /** EDUs on their way to a server. */
 export interface TakenEdus {
   readonly type: string;
@@ -19,4 +21,6 @@ export interface EduSource {
   count(): number;
   /** Calls when there are some for servers. */
   onWaiting(listener: (destinations: Iterable<string>) => void): void;
+  /** Follows the streams from which it learns what servers are to be told. */
+  follow?(followers: Followers): Promise<void>;
 }

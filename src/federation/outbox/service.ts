@@ -205,6 +205,7 @@ export const openOutbox = async (tools: OutboxTools): Promise<Outbox> => {
         handle: ({ from, to }) => note(from.min, to.min),
         settled,
       });
+      for (const source of sources) await source.follow?.(followers);
       peers.backOff.onRecovered(wakeKnown);
       for (const source of sources)
         source.onWaiting((names) => {
