@@ -30,9 +30,14 @@ const bodies = async (reader: Person, roomId: string): Promise<unknown[]> => {
 };
 
 /** Waits until the room has these messages, in this order unless some of them stand side by side. */
-const untilSaid = async (reader: Person, roomId: string, expected: readonly string[], { ordered = true } = {}): Promise<void> => {
+const untilSaid = async (
+  reader: Person,
+  roomId: string,
+  expected: readonly string[],
+  { ordered = true, patienceMs = 10_000 } = {},
+): Promise<void> => {
   let said: unknown[] = [];
-  for (let tries = 0; tries < 400; tries += 1) {
+  for (let waitedMs = 0; waitedMs < patienceMs; waitedMs += 25) {
     said = await bodies(reader, roomId);
     if (said.length >= expected.length) break;
     await sleep(25);
@@ -487,7 +492,8 @@ onEachEngine(
     for (const body of away) await say(bob, roomId, body);
     await server.start();
     await say(alice, roomId, 'back');
-    await untilSaid(alice, roomId, ['here', ...away, 'back'], { ordered: false });
+    // Synapse may be in the midst of a pause before it tries again, which grows to a minute.
+    await untilSaid(alice, roomId, ['here', ...away, 'back'], { ordered: false, patienceMs: 120_000 });
   },
   { skip: hasSynapse ? false : NO_SYNAPSE },
 );
