@@ -73,7 +73,13 @@ import { rendezvousRoutes } from '#src/rendezvous/index.ts';
 import { createCreation, createSuccession, createUpgrades, creationRoutes, upgradeRoutes } from '#src/rooms/creation/index.ts';
 import { createDirectory, createPublicRooms, directoryRoutes, publicRoomsRoutes } from '#src/rooms/directory/index.ts';
 import { createHistory } from '#src/rooms/history/index.ts';
-import { createLeaveRooms, createMembership, createProfileChanges, membershipRoutes } from '#src/rooms/membership/index.ts';
+import {
+  createLeaveRooms,
+  createMembership,
+  createProfileChanges,
+  membershipRoutes,
+  mutualRoomsRoutes,
+} from '#src/rooms/membership/index.ts';
 import { createMessaging, messagingRoutes } from '#src/rooms/messaging/index.ts';
 import {
   acquireWriterLease,
@@ -296,6 +302,7 @@ const assembleRooms = async (
     ...creationRoutes({ access, creation }),
     ...upgradeRoutes({ access, upgrades }),
     ...membershipRoutes({ access, membership }),
+    ...mutualRoomsRoutes({ access, graph, strings }),
     ...messagingRoutes({ access: activeAccess(access, presence.book), messaging }),
   ];
   return { graph, membership, directory, routes };

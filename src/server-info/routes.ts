@@ -26,6 +26,9 @@ const unstableFeatures = ({
   'io.element.e2ee_forced.trusted_private': encrypted !== 'off',
   // Profiles with fields of the client's choice, as clients look for them before they look at versions.
   'uk.tcpip.msc4133.stable': true,
+  // Which rooms one shares with somebody, at the proposal's path and at the specification's.
+  'uk.half-shot.msc2666.query_mutual_rooms': true,
+  'uk.half-shot.msc2666.query_mutual_rooms.stable': true,
   ...(chosen.msc3026_enabled && { 'org.matrix.msc3026.busy_presence': true }),
   // Signing in by QR code; for its successor clients ask whether sessions can be created.
   ...((chosen.msc4108_enabled || chosen.msc4108_delegation_endpoint !== undefined) && { 'org.matrix.msc4108': true }),

@@ -96,6 +96,8 @@ test('clients read versions and capabilities', async () => {
     'io.element.e2ee_forced.private': true,
     'io.element.e2ee_forced.trusted_private': true,
     'uk.tcpip.msc4133.stable': true,
+    'uk.half-shot.msc2666.query_mutual_rooms': true,
+    'uk.half-shot.msc2666.query_mutual_rooms.stable': true,
   });
   type Capabilities = Record<string, unknown> & { 'm.room_versions': { default: string; available: Record<string, string> } };
   const answer = await app.inject({ method: 'GET', url: '/_matrix/client/v3/capabilities' });

@@ -2,6 +2,7 @@ export { isMembership, membershipIn } from '#src/rooms/membership/changes.ts';
 export type { MemberChange } from '#src/rooms/membership/changes.ts';
 export { createLeaveRooms } from '#src/rooms/membership/parting.ts';
 export type { RemoteInvite, RemoteMembership, RemoteStep } from '#src/rooms/membership/remote.ts';
+export { mutualRoomsRoutes } from '#src/rooms/membership/mutual-rooms.ts';
 export { createProfileChanges } from '#src/rooms/membership/profile-changes.ts';
 export { authoriserFor, checkConditions } from '#src/rooms/membership/restricted.ts';
 export type { RestrictedReads } from '#src/rooms/membership/restricted.ts';
