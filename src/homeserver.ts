@@ -48,6 +48,7 @@ import {
   createArrivals,
   createAskForKeys,
   createBackfill,
+  createByTime,
   openEduSources,
   createInbox,
   createOwnMembership,
@@ -368,6 +369,8 @@ const assembleReading = async (
     log: ground.log('handlers.federation'),
   });
   history.fillGapsBy(backfill.fill);
+  const byTime = createByTime({ graph, questions, hosts, isAllowed, serverName, log: ground.log('handlers.federation') });
+  history.fetchMomentsBy(byTime.fetch);
   const inbox = createInbox({
     ...ground,
     graph,
@@ -464,6 +467,7 @@ const assembleReading = async (
     ownMembership.close();
     await inbox.close();
     await backfill.close();
+    await byTime.close();
     sync.close();
     typing.close();
     await presence.close();

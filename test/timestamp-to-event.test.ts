@@ -1,12 +1,14 @@
 // The event nearest to a moment, for clients and for other servers.
 
 import assert from 'node:assert/strict';
+import { test } from 'node:test';
 import { assertError, ok, type Client, type Json, type Person, type Reply } from './support/client.ts';
 import { onEachEngine } from './support/engines.ts';
 import { startPeer } from './support/federation.ts';
 import { joinAsPeer, sendTransaction } from './support/peer-member.ts';
 import { takeStep } from './support/remote-user.ts';
 import { startScriptedPeer } from './support/scripted-peer.ts';
+import { hasSynapse, NO_SYNAPSE, type Server } from './support/server.ts';
 
 const id = encodeURIComponent;
 
@@ -93,4 +95,47 @@ onEachEngine('only what the reader may see is found', async (start) => {
   const theirs = ok(await stranger.ask(server, 'GET', `${path}?ts=0&dir=f`));
   assert.equal((await eventOf(alice, roomId, theirs['event_id'])).type, 'm.room.create', 'what was said before they came is not for them');
   assert.equal(ok(await peer.ask(server, 'GET', `${path}?ts=0&dir=f`))['event_id'], events[0]?.eventId);
+});
+
+/** Lets Bob jump into what was said before he came; answers two moments of it and how he finds the events there. */
+const jumpBack = async (here: Server, there: Server) => {
+  const [alice, bob] = [await here.register('alice'), await there.register('bob')];
+  const roomId = await createRoom(alice, { room_version: '11' });
+  const said: { eventId: string; ts: number }[] = [];
+  for (let each = 0; each < 30; each += 1) {
+    const path = `/rooms/${id(roomId)}/send/m.room.message/${String(each)}`;
+    const eventId = ok(await alice.put<{ event_id: string }>(path, { msgtype: 'm.text', body: String(each) })).event_id;
+    const ts = ok(await alice.get<{ origin_server_ts: number }>(`/rooms/${id(roomId)}/event/${id(eventId)}`)).origin_server_ts;
+    // Of messages within one millisecond others would be found.
+    while (Date.now() <= ts);
+    said.push({ eventId, ts });
+  }
+  ok(await bob.post(`/join/${id(roomId)}?via=${id(here.name)}`));
+  const [early, middle] = [said[3], said[15]];
+  assert.ok(early !== undefined && middle !== undefined);
+  const find = async (ts: number, direction: string): Promise<unknown> => ok(await ask(bob, roomId, ts, direction))['event_id'];
+  const readable = async (eventId: string): Promise<number> =>
+    (await bob.get(`/rooms/${id(roomId)}/context/${id(eventId)}?limit=0`)).status;
+  assert.equal(await readable(middle.eventId), 404, 'it is not here yet');
+  assert.equal(await find(middle.ts, 'f'), middle.eventId);
+  assert.equal(await readable(middle.eventId), 200);
+  assert.equal(await find(early.ts, 'b'), early.eventId);
+  assert.equal(await readable(early.eventId), 200);
+  return { bob, roomId, early, middle, find };
+};
+
+onEachEngine('where history is missing, another server is asked for the event', async (start) => {
+  await using here = await startPeer();
+  await using there = await startPeer({}, start);
+  const { bob, roomId, early, middle, find } = await jumpBack(here, there);
+  await here.stop();
+  assert.equal(await find(early.ts + 1, 'f'), middle.eventId, 'who does not answer leaves it at what is here');
+  assertError(await ask(bob, roomId, 0, 'b'), 404, 'M_NOT_FOUND');
+});
+
+test('Myelin and real Synapse find for each other what was said at a moment', { skip: hasSynapse ? false : NO_SYNAPSE }, async () => {
+  await using here = await startPeer({ program: 'synapse' });
+  await using there = await startPeer();
+  await jumpBack(here, there);
+  await jumpBack(there, here);
 });

@@ -6,7 +6,7 @@ export { queryRoutes } from '#src/federation/query-routes.ts';
 export { openPeers } from '#src/federation/service.ts';
 export type { Peers } from '#src/federation/service.ts';
 export { createAskForKeys, peerKeyRoutes } from '#src/federation/device-keys/index.ts';
-export { createBackfill, createQuestions } from '#src/federation/history/index.ts';
+export { createBackfill, createByTime, createQuestions } from '#src/federation/history/index.ts';
 export { createInbox } from '#src/federation/inbox/index.ts';
 export { createOwnMembership, createPeerMembership } from '#src/federation/membership/index.ts';
 export { openEduSources, openOutbox } from '#src/federation/outbox/index.ts';

@@ -5,16 +5,10 @@ import type { Strings } from '#src/platform/database/strings.ts';
 import type { Logger } from '#src/platform/logging/index.ts';
 import { prevEventIds } from '#src/protocol/events.ts';
 import { domainOf } from '#src/protocol/identifiers.ts';
-import {
-  type CheckedEvent,
-  DroppedEventError,
-  type Gap,
-  MissingEventsError,
-  type RoomGraph,
-  type RoomInfo,
-} from '#src/rooms/graph/index.ts';
+import { type CheckedEvent, type Gap, MissingEventsError, type RoomGraph, type RoomInfo } from '#src/rooms/graph/index.ts';
 import type { FillGaps } from '#src/rooms/history/index.ts';
 import { inOrderOfHistory, leadingTo } from '#src/federation/history/order.ts';
+import { logNotTaken, receivePastEvent } from '#src/federation/history/past-events.ts';
 import { objectsIn, type Questions, type Where } from '#src/federation/history/questions.ts';
 import type { Hosts } from '#src/federation/rooms/hosts.ts';
 
@@ -71,23 +65,7 @@ export const createBackfill = (tools: BackfillTools): Backfill => {
     return [...all].filter((name) => name !== '' && name !== serverName && isAllowed(name)).slice(0, MAX_SERVERS);
   };
 
-  const logFailure = ({ origin }: Where, { parsed: { eventId } }: CheckedEvent, error: unknown): void => {
-    if (!(error instanceof DroppedEventError) && !(error instanceof MissingEventsError)) throw error;
-    log.info(`${eventId}, which ${origin} gave, is not taken in: ${error.message}`);
-  };
-
-  /** Receives an event where it stood; the server tells the state before it if that does not follow from what is here. */
-  const receiveOne = async (where: Where, checked: CheckedEvent): Promise<void> => {
-    const tellState = async (prev: readonly string[]) => {
-      const state = await questions.stateBefore(where, checked.parsed.eventId);
-      return state && new Map(prev.map((eventId) => [eventId, state]));
-    };
-    try {
-      await questions.receive(where, checked, tellState, { isPast: true });
-    } catch (error) {
-      logFailure(where, checked, error);
-    }
-  };
+  const receiveOne = async (where: Where, checked: CheckedEvent): Promise<void> => receivePastEvent(tools, where, checked);
 
   /** Receives events that follow what is here or each other, in one transaction; those that lack something one by one. */
   const receiveMany = async (where: Where, events: readonly CheckedEvent[]): Promise<void> => {
@@ -96,7 +74,7 @@ export const createBackfill = (tools: BackfillTools): Backfill => {
       const checked = events[index];
       if (each.status === 'fulfilled' || checked === undefined || where.signal.aborted) continue;
       if (each.reason instanceof MissingEventsError) await receiveOne(where, checked);
-      else logFailure(where, checked, each.reason);
+      else logNotTaken(log, where, checked, each.reason);
     }
   };
 

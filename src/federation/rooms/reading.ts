@@ -1,7 +1,7 @@
 import { forbidden, invalidParam, notFound } from '#src/protocol/errors.ts';
 import { prevEventIds } from '#src/protocol/events.ts';
 import { isRejected, type RoomEvent, type RoomGraph, type RoomInfo } from '#src/rooms/graph/index.ts';
-import { type EventAtTime, eventAtTime, type Moment, type ReplacedState } from '#src/rooms/history/index.ts';
+import { type EventAtTime, eventAtTime, type Moment, nearestEvent, type ReplacedState } from '#src/rooms/history/index.ts';
 import { checkServerAcl } from '#src/federation/rooms/acl.ts';
 import type { Hosts } from '#src/federation/rooms/hosts.ts';
 import { stateBefore } from '#src/federation/rooms/state-before.ts';
@@ -121,7 +121,8 @@ export const createPeerReading = ({
     },
     byTime: async (origin, roomId, moment) => {
       const room = await enter(origin, roomId);
-      return eventAtTime(graph.timeline, room, moment, async (events) => visibility.readable(origin, room, events));
+      const found = await nearestEvent(graph.timeline, room, moment, async (events) => visibility.readable(origin, room, events));
+      return eventAtTime(found, moment);
     },
     backfill: async (origin, roomId, from, limit) => {
       const room = await enter(origin, roomId);

@@ -5,7 +5,7 @@ import type { Route } from '#src/platform/http/route.ts';
 import type { RoomGraph } from '#src/rooms/graph/index.ts';
 import { createReadAccess, type ReadAccess } from '#src/rooms/history/access.ts';
 import { createBundles } from '#src/rooms/history/bundles.ts';
-import { createFindByTime } from '#src/rooms/history/by-time.ts';
+import { createFindByTime, type FetchByTime } from '#src/rooms/history/by-time.ts';
 import type { ParseFilter } from '#src/rooms/history/filter.ts';
 import type { FillGaps } from '#src/rooms/history/gaps.ts';
 import { createPagination, type Pagination } from '#src/rooms/history/pagination.ts';
@@ -17,8 +17,8 @@ import { historyRoutes } from '#src/rooms/history/routes.ts';
 import { createStateReader, type StateReader } from '#src/rooms/history/state-reader.ts';
 import { createVisibility, type IgnoredUsers, type Visibility } from '#src/rooms/history/visibility.ts';
 
-export { eventAtTime } from '#src/rooms/history/by-time.ts';
-export type { EventAtTime, Moment } from '#src/rooms/history/by-time.ts';
+export { eventAtTime, nearestEvent } from '#src/rooms/history/by-time.ts';
+export type { EventAtTime, FetchByTime, Moment } from '#src/rooms/history/by-time.ts';
 export { shownPdu } from '#src/rooms/history/client-event.ts';
 export type { EventFormat } from '#src/rooms/history/client-event.ts';
 export type { ReadAccess, Reading } from '#src/rooms/history/access.ts';
@@ -42,6 +42,8 @@ export interface History {
   readonly siftRelated: SiftRelated;
   /** From now on what is missing where somebody reads is asked for in this way; until then it stays missing. */
   fillGapsBy(fill: FillGaps): void;
+  /** The same where somebody jumps to a moment that lies where something is missing. */
+  fetchMomentsBy(fetch: FetchByTime): void;
   readonly routes: readonly Route[];
 }
 
@@ -68,6 +70,7 @@ export const createHistory = (tools: HistoryTools): History => {
   const relations = createRelations({ ...tools, access: readAccess, visibility, presenter, readBundles, pointOf });
   const { siftRelated } = relations;
   let fillGaps: FillGaps = async () => Promise.resolve('whole');
+  let fetchByTime: FetchByTime = async () => Promise.resolve(false);
   const pagination = createPagination({
     graph,
     clock: tools.clock,
@@ -89,12 +92,15 @@ export const createHistory = (tools: HistoryTools): History => {
     fillGapsBy: (fill) => {
       fillGaps = fill;
     },
+    fetchMomentsBy: (fetch) => {
+      fetchByTime = fetch;
+    },
     routes: historyRoutes({
       access,
       pagination,
       stateReader,
       relations,
-      findByTime: createFindByTime({ graph, access: readAccess, visibility }),
+      findByTime: createFindByTime({ graph, access: readAccess, visibility, fetchByTime: async (...asked) => fetchByTime(...asked) }),
       parseFilter,
     }),
   };
