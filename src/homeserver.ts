@@ -484,7 +484,7 @@ const assembleReading = async (
     serverName,
     log: ground.log('handlers.room'),
   });
-  return { inbox, routes, close, hosts, search, userDirectory, push, receipts, typing, succession };
+  return { inbox, routes, close, hosts, search, userDirectory, push, receipts, typing, presence, succession };
 };
 
 type ReadingParts = Awaited<ReturnType<typeof assembleReading>>;

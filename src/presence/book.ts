@@ -14,6 +14,7 @@ import {
   type Presence,
   PRESENCES,
   REMOTE_MS,
+  REPEAT_MS,
   type Timings,
   type UserPresence,
 } from '#src/presence/states.ts';
@@ -48,6 +49,8 @@ export interface Book {
   readonly startPosition: number;
   /** Resolves when it is in its place in the stream; set once. */
   onNews(listener: (userNums: readonly number[]) => Promise<void>): void;
+  /** It is time to tell other servers again of these. */
+  onRepeat(listener: (userNums: readonly number[]) => Promise<void>): void;
   /** A change has this position in the stream. */
   placed(userNum: number, position: number): void;
   /** From memory only. */
@@ -113,6 +116,7 @@ export const openBook = async (tools: BookTools): Promise<Book> => {
   const alarms: Alarms = createAlarms(stepOf(timings));
   const dirty = new Set<number>();
   let tell: (userNums: readonly number[]) => Promise<void> = async () => undefined;
+  let repeat = tell;
   metrics.watch(() => ({ users: entries.size, alarms: alarms.size() }));
 
   const nobody = (userNum: number, userId: string): UserPresence => ({
@@ -148,10 +152,11 @@ export const openBook = async (tools: BookTools): Promise<Book> => {
     const before = entry.user;
     const after = { ...before, ...fields };
     if (after.isLocal) after.isActive = after.presence === 'online' && clock.now() - after.lastActiveMs < timings.activeMs;
+    const reason = newsIn(before, after, timings);
+    if (reason !== undefined && after.isLocal) after.heardMs = clock.now();
     entry.user = after;
     setAlarm(entry);
     metrics.updates(1);
-    const reason = newsIn(before, after, timings);
     if (reason !== undefined) metrics.told(after.isLocal, reason, before.presence, after.presence);
     return reason !== undefined;
   };
@@ -241,6 +246,7 @@ export const openBook = async (tools: BookTools): Promise<Book> => {
     if (due.length === 0) return;
     metrics.timersFired(due.length);
     const news: number[] = [];
+    const old: number[] = [];
     for (const userNum of due) {
       const entry = entries.get(userNum);
       if (entry === undefined) continue;
@@ -248,9 +254,12 @@ export const openBook = async (tools: BookTools): Promise<Book> => {
       if (user.isLocal) growOld(devices, nowMs, timings);
       const hasVanished = nowMs - user.heardMs >= REMOTE_MS;
       const presence = user.isLocal ? combined(devices.values()) : hasVanished ? 'offline' : user.presence;
-      if (take(entry, { presence })) news.push(userNum);
+      const isOld = user.isLocal && presence !== 'offline' && nowMs - user.heardMs >= REPEAT_MS;
+      if (take(entry, { presence, ...(isOld && { heardMs: nowMs }) })) news.push(userNum);
+      else if (isOld) old.push(userNum);
     }
     if (news.length > 0) await tell(news);
+    if (old.length > 0) await repeat(old);
   };
 
   const writeSome = async (userNums: readonly number[]): Promise<void> => {
@@ -308,6 +317,9 @@ export const openBook = async (tools: BookTools): Promise<Book> => {
     startPosition: await load(),
     onNews: (listener) => {
       tell = listener;
+    },
+    onRepeat: (listener) => {
+      repeat = listener;
     },
     placed: (userNum, position) => {
       const entry = entries.get(userNum);

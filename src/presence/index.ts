@@ -11,6 +11,7 @@ import { isTracked, timingsOf } from '#src/presence/service.ts';
 export { activeAccess, presenceRoutes } from '#src/presence/routes.ts';
 export { createPresence } from '#src/presence/service.ts';
 export type { Presence } from '#src/presence/service.ts';
+export type { OwnPresence } from '#src/presence/to-servers.ts';
 
 /** Reads who was online when the server stopped; they are until they have not synced for a while. */
 export const openPresence = async ({

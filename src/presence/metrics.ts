@@ -6,6 +6,7 @@ export interface PresenceMetrics {
   updates(count: number): void;
   timersFired(count: number): void;
   heardFromOthers(count: number): void;
+  sent(count: number): void;
   bumped(): void;
   read(how: 'stream' | 'full'): void;
   told(isLocal: boolean, reason: Reason, from: Presence, to: Presence): void;
@@ -19,6 +20,7 @@ export const createPresenceMetrics = (metrics: Metrics): PresenceMetrics => {
   const notified = metrics.counter({ name: name('notified_presence'), help: 'Changes that others are told' }).with();
   const timers = metrics.counter({ name: name('timers_fired'), help: 'Users looked at because time has passed' }).with();
   const federation = metrics.counter({ name: name('federation_presence'), help: 'States that other servers told' }).with();
+  const out = metrics.counter({ name: name('federation_presence_out'), help: 'States that other servers are told' }).with();
   const bumps = metrics.counter({ name: name('bump_active_time'), help: 'Activities that were noted' }).with();
   const reads = metrics.counter({ name: name('get_updates'), help: 'Readings for sync', labels: ['type'] });
   const reasons = metrics.counter({ name: name('notify_reason'), help: 'Why others are told', labels: ['locality', 'reason'] });
@@ -29,6 +31,7 @@ export const createPresenceMetrics = (metrics: Metrics): PresenceMetrics => {
     updates: (count) => updates.inc(count),
     timersFired: (count) => timers.inc(count),
     heardFromOthers: (count) => federation.inc(count),
+    sent: (count) => out.inc(count),
     bumped: () => bumps.inc(),
     read: (how) => reads.with(how).inc(),
     told: (isLocal, reason, from, to) => {

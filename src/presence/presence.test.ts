@@ -141,6 +141,52 @@ withBothDatabases('who comes from before memory reaches back is told who went me
   await off.close();
 });
 
+withBothDatabases('other servers are told of changes, of who comes, and again before they forget', async (_t, open) => {
+  const database = await open();
+  const { world, presence, time, run, requester, close } = await openWorld(database);
+  const told: string[] = [];
+  const wait = async (count: number): Promise<string[]> => {
+    for (const end = performance.now() + 10_000; told.length < count && performance.now() < end;)
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    return told.splice(0).toSorted();
+  };
+  presence.onOwn((news) => {
+    for (const { userId, content, roomNums, servers } of news)
+      told.push(
+        `${userId} ${JSON.stringify(content['presence'])} ${String(content['user_id'] === userId)} ${String(roomNums.length)} ${servers.join()}`,
+      );
+  });
+  const room = await world.makeRoom(ALICE);
+  await world.makeRoom(ALICE);
+  await world.append(room, member(BOB, BOB, 'join'));
+  const [alice, bob] = [await requester(ALICE), await requester(BOB)];
+  await presence.set(alice, ALICE, 'online', undefined);
+  await world.append(room, member(ROBOT, ROBOT, 'join'));
+  assert.deepEqual(await wait(1), [`${ALICE} "online" true 1 two.example`]);
+  await presence.set(bob, BOB, 'online', undefined);
+  await presence.set(bob, BOB, 'unavailable', undefined);
+  assert.deepEqual(await wait(1), [`${BOB} "unavailable" true 1 `], 'the last word alone, and nothing in rooms where nobody else is');
+  const other = await world.makeRoom(ALICE);
+  await world.append(other, member(ROBOT, ROBOT, 'join'));
+  assert.deepEqual(await wait(1), [`${ALICE} "online" true 1 two.example`]);
+  await world.append(other, member(BOB, BOB, 'join'));
+  assert.deepEqual(await wait(1), [`${BOB} "unavailable" true 1 `]);
+
+  const { seen } = presence;
+  await seen({ ...alice, deviceId: 'D' }, 'unavailable');
+  await seen({ ...bob, deviceId: 'D' }, 'unavailable');
+  assert.deepEqual(await wait(1), [`${ALICE} "unavailable" true 2 `]);
+  time.nowMs += 24 * MINUTE_MS;
+  await run('presence grows old');
+  time.nowMs += MINUTE_MS + 1000;
+  await run('presence grows old');
+  assert.deepEqual(await wait(2), [`${ALICE} "unavailable" true 2 `, `${BOB} "unavailable" true 2 `]);
+  await presence.receive('two.example', { push: [{ user_id: ROBOT, presence: 'online' }] });
+  await presence.set(alice, ALICE, 'offline', undefined);
+  assert.deepEqual(await wait(1), [`${ALICE} "offline" true 2 `], 'of its own users each server tells itself');
+  await close();
+});
+
 withBothDatabases('offline users are let go of, and known again', async (_t, open) => {
   const database = await open();
   const { world, presence, book, time, run, requester, close } = await openWorld(database);

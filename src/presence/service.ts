@@ -1,5 +1,5 @@
 import { forbidden, invalidParam, unknown } from '#src/protocol/errors.ts';
-import { isUserId } from '#src/protocol/identifiers.ts';
+import { domainOf, isUserId } from '#src/protocol/identifiers.ts';
 import type { JsonObject } from '#src/protocol/json.ts';
 import type { Clock } from '#src/platform/clock.ts';
 import type { Config } from '#src/platform/config/index.ts';
@@ -15,9 +15,10 @@ import { createChanges, type Rooms } from '#src/presence/changes.ts';
 import { heardOf } from '#src/presence/incoming.ts';
 import { MAX_STATUS_BYTES } from '#src/presence/limits.ts';
 import type { PresenceMetrics } from '#src/presence/metrics.ts';
-import { createPresenceSource, type PresenceSource } from '#src/presence/source.ts';
+import { createPresenceSource, type PresenceSource, thoseIn } from '#src/presence/source.ts';
 import { contentOf, type Presence as State, PRESENCES, type Timings } from '#src/presence/states.ts';
 import { joinedRoomsOf } from '#src/presence/store.ts';
+import { createToServers, type ToServers } from '#src/presence/to-servers.ts';
 import { createWakes } from '#src/presence/wakes.ts';
 
 /** Who is online (client-server API, "Presence"). */
@@ -37,6 +38,8 @@ export interface Presence {
   /** What another server says in an EDU `m.presence`. */
   receive(origin: string, content: JsonObject): Promise<void>;
   readonly source: PresenceSource;
+  /** Calls with what other servers are to be told of users of this server, about a second after it has changed. */
+  readonly onOwn: ToServers['onOwn'];
   /** Stops following, and writes what has changed. */
   close(): Promise<void>;
 }
@@ -48,7 +51,7 @@ export interface PresenceTools {
   readonly clock: Clock;
   readonly jobs: Jobs;
   readonly graph: Pick<RoomGraph, 'room' | 'timeline'> & { readonly memberships: Pick<RoomGraph['memberships'], 'ofUser'> };
-  readonly config: Pick<Config, 'presence' | 'exclude_rooms_from_presence' | 'experimental_features'>;
+  readonly config: Pick<Config, 'server_name' | 'presence' | 'exclude_rooms_from_presence' | 'experimental_features'>;
   readonly limiter: Pick<RateLimiter, 'check'>;
   readonly metrics: PresenceMetrics;
   readonly log: Logger;
@@ -78,6 +81,7 @@ export const createPresence = (tools: PresenceTools): Presence => {
   const tracks = isTracked(config);
   const changes = createChanges(clock, book.startPosition);
   const wakes = createWakes(clock);
+  const toServers = createToServers(tools);
   const allowed = PRESENCES.filter((each) => each !== 'busy' || config.experimental_features.msc3026_enabled);
   let working = Promise.resolve();
 
@@ -128,6 +132,7 @@ export const createPresence = (tools: PresenceTools): Presence => {
         const inRooms = rooms.get(userNum) ?? [];
         book.placed(userNum, changes.add(userNum, inRooms, true));
         wakes.add([userNum], inRooms);
+        if (book.of(userNum)?.isLocal === true) toServers.add(userNum, inRooms);
       }
     }
   };
@@ -136,7 +141,18 @@ export const createPresence = (tools: PresenceTools): Presence => {
     place(userNums).catch((error: unknown) => log.warn({ err: error }, 'A change of presence could not be told')),
   );
 
-  /** Those in a room are told of who has come into it. */
+  book.onRepeat(async (userNums) => {
+    for (let first = 0; first < userNums.length; first += AT_ONCE)
+      for (const [userNum, inRooms] of await roomsOfSome(userNums.slice(first, first + AT_ONCE))) toServers.add(userNum, inRooms);
+  });
+
+  /** A server from which somebody has come into a room is told of those who are there. */
+  const tellServer = async (roomNum: number, server: string): Promise<void> => {
+    const here = [...book.all()].flatMap(({ user }) => (user.isLocal && user.presence !== 'offline' ? [user.userNum] : []));
+    for (const userNum of await thoseIn(database, new Set([roomNum]), here)) toServers.addServer(userNum, server);
+  };
+
+  /** Those in a room, and their servers, are told of who has come into it. */
   const noteJoins = async (after: number, upTo: number): Promise<void> => {
     let without: ReadonlySet<number> | undefined;
     for (let from = after; from < upTo;) {
@@ -144,9 +160,13 @@ export const createPresence = (tools: PresenceTools): Presence => {
       for (const event of events) {
         const { roomNum, stateKeyNum, pdu } = event;
         if (pdu.type !== MEMBER || pdu.content.membership !== 'join' || stateKeyNum === undefined || !isAccepted(event)) continue;
-        if ((book.of(stateKeyNum)?.presence ?? 'offline') === 'offline') continue;
         without ??= await excluded();
         if (without.has(roomNum)) continue;
+        const server = domainOf(pdu.state_key ?? '');
+        if (server !== undefined && server !== config.server_name) await tellServer(roomNum, server);
+        const user = book.of(stateKeyNum);
+        if (user === undefined || user.presence === 'offline') continue;
+        if (user.isLocal) toServers.add(stateKeyNum, [roomNum]);
         changes.add(stateKeyNum, [roomNum], false);
         wakes.add([], [roomNum]);
       }
@@ -210,6 +230,7 @@ export const createPresence = (tools: PresenceTools): Presence => {
       });
       await book.hear(heard);
     },
+    onOwn: toServers.onOwn,
     source: createPresenceSource({
       ...tools,
       changes,
@@ -222,6 +243,7 @@ export const createPresence = (tools: PresenceTools): Presence => {
       unsubscribe();
       wakes.close();
       await working;
+      await toServers.close();
       if (tracks) await book.writeAll();
     },
   };

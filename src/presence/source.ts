@@ -54,20 +54,24 @@ const FEW = 500;
 /** Who comes from long ago is told the latest so many changes that this server knows of. */
 const MAX_CHANGES = 10_000;
 
+/** Those of the candidates who are in one of the rooms. Costs the candidates' rooms where they are few, else the rooms' members. */
+export const thoseIn = async (
+  database: Pick<Database, 'read'>,
+  roomNums: ReadonlySet<number>,
+  candidates: readonly number[],
+): Promise<number[]> => {
+  if (roomNums.size === 0 || candidates.length === 0) return [];
+  if (candidates.length <= FEW) {
+    const rows = await database.read('rooms of those present', (reader) => joinedRoomsOf(reader, candidates));
+    return [...new Set(rows.filter((row) => roomNums.has(row.room_num)).map((row) => row.user_num))];
+  }
+  const members = await database.read('members of rooms', (reader) => membersOf(reader, [...roomNums]));
+  const wanted = new Set(candidates);
+  return members.map((row) => row.user_num).filter((num) => wanted.has(num));
+};
+
 export const createPresenceSource = (tools: SourceTools): PresenceSource => {
   const { database, strings, clock, book, changes, roomsOf, viewOf, includesOffline, metrics } = tools;
-
-  /** Those of the candidates who are in one of the rooms. */
-  const thoseIn = async (roomNums: ReadonlySet<number>, candidates: readonly number[]): Promise<number[]> => {
-    if (roomNums.size === 0 || candidates.length === 0) return [];
-    if (candidates.length <= FEW) {
-      const rows = await database.read('rooms of those present', (reader) => joinedRoomsOf(reader, candidates));
-      return [...new Set(rows.filter((row) => roomNums.has(row.room_num)).map((row) => row.user_num))];
-    }
-    const members = await database.read('members of rooms', (reader) => membersOf(reader, [...roomNums]));
-    const wanted = new Set(candidates);
-    return members.map((row) => row.user_num).filter((num) => wanted.has(num));
-  };
 
   const present = (): number[] => [...book.all()].filter(({ user }) => user.presence !== 'offline').map(({ user }) => user.userNum);
 
@@ -99,7 +103,7 @@ export const createPresenceSource = (tools: SourceTools): PresenceSource => {
     if (candidates.length === 0 && !includesOffline) return [];
     const rooms = await roomsOf(userNum);
     if (includesOffline) return evenOffline(rooms, userNum);
-    return known([...(await thoseIn(rooms, candidates)), userNum]).filter(({ presence }) => presence !== 'offline');
+    return known([...(await thoseIn(database, rooms, candidates)), userNum]).filter(({ presence }) => presence !== 'offline');
   };
 
   /** For who comes from before what memory reaches back to: offline is told as well, as it may be news. */
@@ -107,7 +111,7 @@ export const createPresenceSource = (tools: SourceTools): PresenceSource => {
     const rows = await database.read('changed presence', (reader) => readChangedSince(reader, after, MAX_CHANGES));
     const changed = [...book.all()].filter(({ changedMs }) => changedMs > after).map(({ user }) => user.userNum);
     const candidates = [...new Set([...rows.map((row) => row.user_num), ...changed])];
-    const shown = new Set(await thoseIn(await roomsOf(userNum), candidates));
+    const shown = new Set(await thoseIn(database, await roomsOf(userNum), candidates));
     if (candidates.includes(userNum)) shown.add(userNum);
     const stored = await usersOf(rows.filter((row) => shown.has(row.user_num) && book.of(row.user_num) === undefined));
     return [...known(shown), ...stored];
@@ -128,7 +132,7 @@ export const createPresenceSource = (tools: SourceTools): PresenceSource => {
       const users = after === undefined ? await atFirst(reader) : await changed(reader, after, upTo);
       if (after !== undefined && newlyJoined.length > 0) {
         const rooms = await roomsOf(reader.userNum);
-        const met = await thoseIn(new Set(newlyJoined.filter((num) => rooms.has(num))), present());
+        const met = await thoseIn(database, new Set(newlyJoined.filter((num) => rooms.has(num))), present());
         users.push(...known(met.filter((num) => num !== reader.userNum)));
       }
       const byNum = new Map(users.map((user) => [user.userNum, user]));

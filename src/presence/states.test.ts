@@ -63,7 +63,12 @@ test('somebody is looked at again when something may have changed, and not befor
   assert.equal(nextLookMs(user({}), [device({})], TIMINGS), NOW + 30_000);
   assert.equal(nextLookMs(user({}), [device({ syncs: 1 })], TIMINGS), NOW + 60_000, 'no longer active right now');
   assert.equal(nextLookMs(user({ isActive: false }), [device({ syncs: 1 })], TIMINGS), NOW + 300_000);
-  assert.equal(nextLookMs(user({ presence: 'unavailable' }), [device({ presence: 'unavailable', syncs: 1 })], TIMINGS), Infinity);
+  assert.equal(
+    nextLookMs(user({ presence: 'unavailable' }), [device({ presence: 'unavailable', syncs: 1 })], TIMINGS),
+    NOW + 1_500_000,
+    'other servers are told again',
+  );
+  assert.equal(nextLookMs(user({ presence: 'offline' }), [], TIMINGS), Infinity);
   assert.equal(nextLookMs(user({ isLocal: false }), [], TIMINGS), NOW + 1_800_000);
   assert.equal(nextLookMs(user({ isLocal: false, presence: 'offline' }), [], TIMINGS), Infinity);
 });

@@ -35,7 +35,7 @@ export interface UserPresence {
   readonly statusMessage: string | undefined;
   /** Active right now; means something only for who is online. */
   readonly isActive: boolean;
-  /** When the user's server last told; of users of this server it does not matter. */
+  /** When the user's server last told; of users of this server, when other servers were last told. */
   readonly heardMs: number;
 }
 
@@ -43,6 +43,8 @@ export interface UserPresence {
 const BUSY_MS = 60 * 60_000;
 /** Another server that says nothing of its user for so long has forgotten to. */
 export const REMOTE_MS = 30 * 60_000;
+/** So often other servers are told again of who is not offline, before they think that they have been forgotten. */
+export const REPEAT_MS = 25 * 60_000;
 
 const RANK: Readonly<Record<Presence, number>> = { busy: 4, online: 3, unavailable: 2, offline: 1 };
 
@@ -70,7 +72,8 @@ export const growOld = (devices: Map<string, DevicePresence>, nowMs: number, tim
 /** When somebody's presence is to be looked at again, as nothing may have happened until then. */
 export const nextLookMs = (user: UserPresence, devices: Iterable<DevicePresence>, timings: Timings): number => {
   if (!user.isLocal) return user.presence === 'offline' ? Infinity : user.heardMs + REMOTE_MS;
-  let next = user.presence === 'online' && user.isActive ? user.lastActiveMs + timings.activeMs : Infinity;
+  let next = user.presence === 'offline' ? Infinity : user.heardMs + REPEAT_MS;
+  if (user.presence === 'online' && user.isActive) next = Math.min(next, user.lastActiveMs + timings.activeMs);
   for (const device of devices) next = Math.min(next, isIdleAt(device, timings), isOfflineAt(device, timings));
   return next;
 };

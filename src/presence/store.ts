@@ -45,6 +45,10 @@ export const joinedRoomsOf = async (
 ): Promise<readonly { readonly user_num: number; readonly room_num: number }[]> =>
   reader.all(sql`SELECT user_num, room_num FROM memberships WHERE user_num ${sql.in(userNums)} AND membership = 'join'`);
 
+/** Those of some rooms in which there are users of other servers. */
+export const roomsWithOthers = async (reader: Reader, roomNums: readonly number[]): Promise<readonly { readonly room_num: number }[]> =>
+  reader.all(sql`SELECT DISTINCT room_num FROM memberships WHERE room_num ${sql.in(roomNums)} AND membership = 'join' AND is_local = 0`);
+
 /** Everybody who is in one of the rooms. */
 export const membersOf = async (reader: Reader, roomNums: readonly number[]): Promise<readonly { readonly user_num: number }[]> =>
   reader.all(sql`SELECT DISTINCT user_num FROM memberships WHERE room_num ${sql.in(roomNums)} AND membership = 'join'`);
