@@ -22,6 +22,7 @@ const ABOVE_ROOMS = [
   'restoration',
   'search',
   'server-info',
+  'spaces',
   'sync',
   'to-device',
   'typing',

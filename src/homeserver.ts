@@ -54,8 +54,10 @@ import {
   createOwnMembership,
   createPeerMembership,
   createRemoteQueries,
+  createRemoteSpaces,
   createQuestions,
   peerKeyRoutes,
+  peerSpaceRoutes,
   createRoomPeers,
   openOutbox,
   openPeers,
@@ -90,6 +92,7 @@ import {
   scheduleLooseEnds,
   updateAuthGenerations,
 } from '#src/rooms/graph/index.ts';
+import { createEntries, createHierarchy, type EntryTools, spaceRoutes } from '#src/spaces/index.ts';
 import { createToDevice, toDeviceRoutes } from '#src/to-device/index.ts';
 import { createTyping, typingRoutes } from '#src/typing/index.ts';
 import { createUserDirectory, userDirectoryRoutes } from '#src/user-directory/index.ts';
@@ -489,6 +492,23 @@ const assembleReading = async (
 
 type ReadingParts = Awaited<ReturnType<typeof assembleReading>>;
 
+/** Spaces, here and elsewhere, and what is told of rooms to those who are not in them. */
+const assembleSpaces = (
+  ground: Ground,
+  { access }: Users,
+  { graph, membership }: Rooms,
+  { access: peer, client, isAllowed }: Peers,
+  { hosts }: ReadingParts,
+): readonly Route[] => {
+  const { strings, clock, random, config } = ground;
+  const serverName = config.server_name;
+  const hasServer: EntryTools['hasServer'] = async (room, name, withInvited) =>
+    (await hosts.isIn(room, name)) || (withInvited && (await graph.memberships.isInvited(room.num, name)));
+  const remote = createRemoteSpaces({ client, isAllowed, serverName, clock, log: ground.log('handlers.room_summary') });
+  const hierarchy = createHierarchy({ graph, entries: createEntries({ graph, strings, hasServer }), remote, clock, random });
+  return [...spaceRoutes({ access, hierarchy, locate: membership.locate }), ...peerSpaceRoutes({ peer, hierarchy })];
+};
+
 /** Keys of users of other servers for this server's, and the other way round. */
 const exchangeKeys = (
   ground: Ground,
@@ -613,6 +633,7 @@ const assemble = async (config: Config, host: Host, database: Database) => {
       ...rooms.routes,
       ...reading.routes,
       ...exchangeKeys(ground, users, rooms, peers),
+      ...assembleSpaces(ground, users, rooms, peers, reading),
       ...pushers.routes,
       ...adminPusherRoutes({ access: users.access, accounts: users.accounts, pushers: pushers.pushers, serverName: config.server_name }),
       ...destinationRoutes({ access: users.access, destinations: outbox.destinations, graph: rooms.graph }),

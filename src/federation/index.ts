@@ -3,6 +3,7 @@ export type { Finding } from '#src/federation/check.ts';
 export { createRemoteQueries } from '#src/federation/queries.ts';
 export type { RemoteQueries } from '#src/federation/queries.ts';
 export { queryRoutes } from '#src/federation/query-routes.ts';
+export { createRemoteSpaces, peerSpaceRoutes } from '#src/federation/spaces/index.ts';
 export { openPeers } from '#src/federation/service.ts';
 export type { Peers } from '#src/federation/service.ts';
 export { createAskForKeys, peerKeyRoutes } from '#src/federation/device-keys/index.ts';

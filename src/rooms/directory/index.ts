@@ -1,3 +1,4 @@
+export { ENTRY_TYPES, type EntryState, type RoomEntry, roomEntry } from '#src/rooms/directory/entry.ts';
 export { PublicRoomsList, publicRoomsQuery, publicRoomsRoutes, PublicRoomsSearch } from '#src/rooms/directory/list-routes.ts';
 export { createPublicRooms } from '#src/rooms/directory/public-rooms.ts';
 export type { PublicRooms } from '#src/rooms/directory/public-rooms.ts';

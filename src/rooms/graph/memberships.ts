@@ -1,6 +1,7 @@
 import { entryCache } from '#src/platform/cache/index.ts';
 import type { Database } from '#src/platform/database/types.ts';
 import {
+  isServerInvited,
   localMembers,
   membershipChangesOf,
   type MembershipChange,
@@ -24,6 +25,8 @@ export interface Memberships {
   having(roomNum: number, membership: string): Promise<readonly MembershipRow[]>;
   /** How many members of a room have each membership. */
   counts(roomNum: number): Promise<ReadonlyMap<string, number>>;
+  /** Whether a user of a server is invited to a room. Costs the number of the room's invites. */
+  isInvited(roomNum: number, serverName: string): Promise<boolean>;
   /** The rooms that users of a server have joined. Costs a look at every joined membership: for administrators, not for requests of users. */
   roomsOf(serverName: string): Promise<readonly number[]>;
   /** Whether this server is in a room: a user of it has joined. Of a room where only others are it costs the number of their memberships. */
@@ -78,6 +81,8 @@ export const createMemberships = (database: Database): Memberships => {
     ofRoom: async (roomNum) => database.read('memberships of room', async (reader) => membershipsOfRoom(reader, roomNum)),
     having: async (roomNum, kind) => database.read('members of a kind', async (reader) => membershipsOfKind(reader, roomNum, kind)),
     counts: async (roomNum) => database.read('membership counts', async (reader) => membershipCounts(reader, roomNum)),
+    isInvited: async (roomNum, serverName) =>
+      database.read('invited server', async (reader) => isServerInvited(reader, roomNum, serverName)),
     roomsOf: async (serverName) =>
       (await database.readLong<{ room_num: number }>('rooms of server', roomsOfServer(serverName))).map((row) => row.room_num),
     isHere: async (roomNum) => (await database.read('is in room', async (reader) => localMembers(reader, roomNum, 1))).length > 0,

@@ -126,6 +126,15 @@ export const membershipsOfUser = async (reader: Reader, userNum: number): Promis
 export const membershipsOfRoom = async (reader: Reader, roomNum: number): Promise<MembershipRow[]> =>
   (await reader.all<RawMembership>(sql`SELECT * FROM memberships WHERE room_num = ${roomNum}`)).map(membership);
 
+/** Whether somebody is invited to a room whose id ends in the name of a server. */
+export const isServerInvited = async (reader: Reader, roomNum: number, serverName: string): Promise<boolean> => {
+  const ending = `:${serverName}`;
+  const row = await reader.one(sql`
+    SELECT m.user_num FROM memberships m JOIN strings s ON s.num = m.user_num
+    WHERE m.room_num = ${roomNum} AND m.membership = 'invite' AND SUBSTR(s.text, LENGTH(s.text) - ${ending.length - 1}) = ${ending} LIMIT 1`);
+  return row !== undefined;
+};
+
 /** Rooms that users of a server have joined; reads all memberships. */
 export const roomsOfServer = (serverName: string): Sql => {
   const ending = `:${serverName}`;

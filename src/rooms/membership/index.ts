@@ -4,7 +4,7 @@ export { createLeaveRooms } from '#src/rooms/membership/parting.ts';
 export type { RemoteInvite, RemoteMembership, RemoteStep } from '#src/rooms/membership/remote.ts';
 export { mutualRoomsRoutes } from '#src/rooms/membership/mutual-rooms.ts';
 export { createProfileChanges } from '#src/rooms/membership/profile-changes.ts';
-export { authoriserFor, checkConditions } from '#src/rooms/membership/restricted.ts';
+export { authoriserFor, checkConditions, conditionsOf, isRestricted } from '#src/rooms/membership/restricted.ts';
 export type { RestrictedReads } from '#src/rooms/membership/restricted.ts';
 export { membershipRoutes } from '#src/rooms/membership/routes.ts';
 export { createMembership } from '#src/rooms/membership/service.ts';
