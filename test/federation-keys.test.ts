@@ -1,5 +1,6 @@
 // Keys of devices across servers: asked for, kept while they are current, handed out once, and believed only where they are in order.
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import type { JsonObject } from '#src/protocol/json.ts';
 import { signJson } from '#src/protocol/signatures.ts';
@@ -212,6 +213,41 @@ test('what is not in order in answers is left out, and nothing breaks', async ()
   const wanted = { [bob.userId]: { GOOD: 'signed_curve25519' }, [carol]: { X: 'signed_curve25519' } };
   const { one_time_keys: keys } = ok(await alice.post<{ one_time_keys: Json }>('/keys/claim', { one_time_keys: wanted }));
   assert.deepEqual(keys, { [bob.userId]: { GOOD: { 'signed_curve25519:A': { key: 'x', signatures: {} } } } });
+});
+
+onEachEngine('what could not be kept of another server is left out, and neither it nor clients get an error for it', async (start) => {
+  await using server = await startPeer({}, start);
+  await using peer = await startScriptedPeer();
+  peer.on(`${FEDERATION}/send/`, json({ pdus: {} }));
+  const alice = await server.register('alice');
+  const bob = await joinAsPeer(peer, server, await createRoom(alice));
+  const noise = Array.from({ length: 600 }, (_, index) => createHash('sha256').update(String(index)).digest('hex')).join('');
+  const unkept = ['nul\0', noise];
+  const { body } = crossSigning(bob.userId);
+  const masterKey = { ...(body.master_key as Json), keys: { 'ed25519:nul\0': 'x' } };
+  tellDevices(peer, bob.userId, ['GOOD', ...unkept], 1, { master_key: masterKey });
+  const first = await query(alice, bob.userId);
+  assert.deepEqual([Object.keys(first.device_keys[bob.userId] ?? {}), first.failures, first.master_keys], [['GOOD'], {}, {}]);
+
+  let last = 1;
+  const tell = async (changes: JsonObject): Promise<void> => {
+    const content = { user_id: bob.userId, stream_id: last + 1, prev_id: [last], ...changes };
+    last += 1;
+    ok(await sendTransaction(peer, server, [], { edus: [{ edu_type: 'm.device_list_update', content }] }));
+  };
+  for (const deviceId of unkept) await tell({ device_id: deviceId, keys: signedDevice(bob.userId, deviceId).json });
+  await tell({ device_id: 'nul\0', deleted: true });
+  const large = { ...signedDevice(bob.userId, 'LARGE').json, more: noise.repeat(2) };
+  await tell({ device_id: 'LARGE', keys: large });
+  await tell({ device_id: 'LATER', keys: signedDevice(bob.userId, 'LATER').json });
+  const then = await query(alice, bob.userId);
+  assert.deepEqual(Object.keys(then.device_keys[bob.userId] ?? {}), ['GOOD', 'LATER'], 'the others count as changes all the same');
+  assert.equal(peer.asked.filter((each) => each.includes('/user/devices/')).length, 1, 'without asking');
+  await tell({ device_id: 'X', stream_id: 'nul\0' });
+  assert.deepEqual((await query(alice, bob.userId)).failures, {});
+  tellDevices(peer, bob.userId, ['GOOD'], 9, { stream_id: 'nul\0' });
+  ok(await sendTransaction(peer, server, [], { edus: [{ edu_type: 'm.signing_key_update', content: { user_id: bob.userId } }] }));
+  assert.equal((await query(alice, bob.userId)).failures[peer.name]?.['status'], 503);
 });
 
 test('other servers are told of own users alone, with names where that is allowed', async () => {

@@ -1,4 +1,4 @@
-import { noteListChange, putRemoteDevice } from '#src/devices/index.ts';
+import { countRemoteDevices, MAX_REMOTE_DEVICES, noteListChange, putRemoteDevice } from '#src/devices/index.ts';
 import type { Database, Transaction } from '#src/platform/database/types.ts';
 import type { Strings } from '#src/platform/database/strings.ts';
 import type { RoomGraph } from '#src/rooms/graph/index.ts';
@@ -21,8 +21,8 @@ const after = (userNum: number, known: RemoteListRow | undefined, { change }: Li
 };
 
 /**
- * Takes in what other servers tell of the devices of their users, in order: those who share rooms with them are told, and where a change was missed the list is remembered as
- * stale. Of users who are in no room that is known here nothing is kept.
+ * Takes in what other servers tell of the devices of their users, in order: those who share rooms with them are told, and where a change was missed, or there are more devices than are kept, the list is
+ * remembered as stale. Of users who are in no room that is known here nothing is kept.
  */
 export const createReceiveUpdates = ({
   database,
@@ -51,9 +51,10 @@ export const createReceiveUpdates = ({
         const userNum = here.get(update.userId);
         if (userNum === undefined) continue;
         const row = after(userNum, known.get(userNum), update);
-        known.set(userNum, row);
-        if (row.is_stale === 0 && update.device !== undefined)
-          await putRemoteDevice(tx, userNum, update.device.deviceId, update.device.json);
+        const device = row.is_stale === 0 ? update.device : undefined;
+        const isFull = device?.json !== undefined && (await countRemoteDevices(tx, userNum)) >= MAX_REMOTE_DEVICES;
+        known.set(userNum, isFull ? { ...row, is_stale: 1 } : row);
+        if (device !== undefined && !isFull) await putRemoteDevice(tx, userNum, device.deviceId, device.json);
       }
       for (const [userNum, row] of known) {
         putRemoteList(tx, row);

@@ -13,7 +13,7 @@ export type { KnownDevices } from '#src/devices/known-devices.ts';
 export { createDeviceKeys } from '#src/devices/keys.ts';
 export type { DeviceKeys } from '#src/devices/keys.ts';
 export type { PublishedKeys, UserKeys } from '#src/devices/published-keys.ts';
-export { deleteRemoteKeys, putRemoteDevice, replaceRemoteKeys } from '#src/devices/remote-keys.ts';
+export { countRemoteDevices, deleteRemoteKeys, MAX_REMOTE_DEVICES, putRemoteDevice, replaceRemoteKeys } from '#src/devices/remote-keys.ts';
 export type { Failure, Failures, RemoteKeys } from '#src/devices/remote-keys.ts';
 export type { RemainingKeys } from '#src/devices/remaining-keys.ts';
 export {

@@ -1,5 +1,5 @@
 import { sql } from '#src/platform/database/sql.ts';
-import type { Transaction } from '#src/platform/database/types.ts';
+import type { Reader, Transaction } from '#src/platform/database/types.ts';
 import { putCrossSigningKey } from '#src/devices/cross-signing/store.ts';
 import type { UserKeys } from '#src/devices/published-keys.ts';
 
@@ -34,6 +34,15 @@ const remoteDeviceKeys = {
   columns: { user_num: 'bigint', device_id: 'text', json: 'text' },
   key: ['user_num', 'device_id'],
 } as const;
+
+/** More devices than this are kept of nobody. */
+export const MAX_REMOTE_DEVICES = 1000;
+
+/** How many devices are kept of a user of another server. */
+export const countRemoteDevices = async (reader: Reader, userNum: number): Promise<number> => {
+  const row = await reader.one<{ count: number }>(sql`SELECT COUNT(*) AS count FROM remote_device_keys WHERE user_num = ${userNum}`);
+  return row?.count ?? 0;
+};
 
 /** Keeps what another server tells of a device, or forgets the device. */
 export const putRemoteDevice = async (tx: Transaction, userNum: number, deviceId: string, json: string | undefined): Promise<void> => {

@@ -1,14 +1,31 @@
-import { isJsonObject, type JsonObject, type JsonValue, member } from '#src/protocol/json.ts';
-import type { UserKeys } from '#src/devices/index.ts';
+import { isExactNumber, isJsonObject, type JsonObject, type JsonValue, member } from '#src/protocol/json.ts';
+import { MAX_REMOTE_DEVICES, type UserKeys } from '#src/devices/index.ts';
 
-/** More devices than this nobody has. */
-const MAX_DEVICES = 1000;
+/** Many times what clients make. */
+const MAX_ID_BYTES = 512;
+const MAX_KEY_BYTES = 65_536;
 
-/** What a server tells of a device of a user, as it is kept; undefined where it is about another device. */
+/** Whether an id of another server's making can be kept: not every database could store a null byte, or index what is very long. */
+export const isKeepableId = (value: JsonValue | undefined): value is string =>
+  typeof value === 'string' && value.isWellFormed() && !value.includes('\0') && Buffer.byteLength(value) <= MAX_ID_BYTES;
+
+/** The id of a change of a list, which comes as a number or as a text; undefined for what is none. */
+export const changeId = (value: JsonValue | undefined): string | undefined => {
+  const text = typeof value === 'number' || isExactNumber(value) ? JSON.stringify(value) : value;
+  return isKeepableId(text) ? text : undefined;
+};
+
+/** The JSON of a key, unless it is larger than any key is. */
+const keyText = (key: JsonObject): string | undefined => {
+  const text = JSON.stringify(key);
+  return Buffer.byteLength(text) <= MAX_KEY_BYTES ? text : undefined;
+};
+
+/** What a server tells of a device of a user, as it is kept; undefined where it is about another device, or too large. */
 export const deviceText = (keys: JsonValue | undefined, userId: string, deviceId: string, name?: JsonValue): string | undefined => {
-  if (!isJsonObject(keys) || keys.user_id !== userId || keys.device_id !== deviceId) return undefined;
+  if (!isKeepableId(deviceId) || !isJsonObject(keys) || keys.user_id !== userId || keys.device_id !== deviceId) return undefined;
   const unsigned = isJsonObject(keys.unsigned) ? keys.unsigned : {};
-  return JSON.stringify({ ...keys, unsigned: { ...unsigned, ...(typeof name === 'string' && { device_display_name: name }) } });
+  return keyText({ ...keys, unsigned: { ...unsigned, ...(typeof name === 'string' && { device_display_name: name }) } });
 };
 
 /** A cross-signing key of a user for a usage; undefined where it is none. */
@@ -16,8 +33,9 @@ const crossSigningKey = (key: JsonValue | undefined, userId: string, usage: 'mas
   if (!isJsonObject(key) || key.user_id !== userId || !Array.isArray(key.usage) || !key.usage.includes(usage)) return undefined;
   const names = Object.keys(isJsonObject(key.keys) ? key.keys : {});
   const [name] = names;
-  if (name === undefined || names.length !== 1 || !name.startsWith('ed25519:')) return undefined;
-  return { publicKey: name.slice('ed25519:'.length), json: JSON.stringify(key) };
+  const text = keyText(key);
+  if (!isKeepableId(name) || names.length !== 1 || !name.startsWith('ed25519:') || text === undefined) return undefined;
+  return { publicKey: name.slice('ed25519:'.length), json: text };
 };
 
 const crossSigningOf = (userId: string, master: JsonValue | undefined, selfSigning: JsonValue | undefined): UserKeys['crossSigning'] => {
@@ -27,16 +45,16 @@ const crossSigningOf = (userId: string, master: JsonValue | undefined, selfSigni
 
 /** A user's whole list (`GET /user/devices/{userId}`) and its last change; undefined where the answer is about somebody else or in no form. */
 export const wholeList = (answer: JsonObject, userId: string): { readonly id: string; readonly keys: UserKeys } | undefined => {
-  const { user_id: about, stream_id: id, devices, master_key: master, self_signing_key: selfSigning } = answer;
-  if (about !== userId || (typeof id !== 'number' && typeof id !== 'string') || !Array.isArray(devices) || devices.length > MAX_DEVICES)
-    return undefined;
+  const { user_id: about, stream_id: streamId, devices, master_key: master, self_signing_key: selfSigning } = answer;
+  const id = changeId(streamId);
+  if (about !== userId || id === undefined || !Array.isArray(devices) || devices.length > MAX_REMOTE_DEVICES) return undefined;
   const found = (devices as readonly JsonValue[]).flatMap((device): [string, string][] => {
     if (!isJsonObject(device) || typeof device.device_id !== 'string') return [];
     const text = deviceText(device.keys, userId, device.device_id, device.device_display_name);
     return text === undefined ? [] : [[device.device_id, text]];
   });
   return {
-    id: typeof id === 'string' ? id : JSON.stringify(id),
+    id,
     keys: { devices: new Map(found), crossSigning: crossSigningOf(userId, master, selfSigning) },
   };
 };
@@ -54,7 +72,7 @@ export const keysAmong = (answer: JsonObject, userId: string): UserKeys => {
   });
   const keyIn = (value: JsonValue | undefined): JsonValue | undefined => (isJsonObject(value) ? member(value, userId) : undefined);
   return {
-    devices: new Map(devices.slice(0, MAX_DEVICES)),
+    devices: new Map(devices.slice(0, MAX_REMOTE_DEVICES)),
     crossSigning: crossSigningOf(userId, keyIn(answer.master_keys), keyIn(answer.self_signing_keys)),
   };
 };

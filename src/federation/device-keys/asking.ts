@@ -17,7 +17,7 @@ const MAX_BYTES = 10 * 1024 * 1024;
 
 export interface AskingTools {
   readonly client: Pick<FederationClient, 'ask'>;
-  readonly strings: Pick<Strings, 'intern'>;
+  readonly strings: Pick<Strings, 'numsOf'>;
   readonly tracking: Tracking;
   readonly log: Logger;
 }
@@ -86,14 +86,15 @@ export const createAskForKeys = ({ client, strings, tracking, log }: AskingTools
 
   return {
     query: async (wanted, timeoutMs) => {
-      const nums = await strings.intern([...wanted.keys()]);
+      // Of whom nobody here has heard nothing is kept, not even the name.
+      const nums = await strings.numsOf([...wanted.keys()]);
       const numOf = (userId: string): number => nums.get(userId) as number;
       const states = await tracking.states([...nums.values()]);
-      const stateOf = (userId: string) => states.get(numOf(userId));
+      const stateOf = (userId: string) => states.get(numOf(userId)) ?? 'stranger';
       const kept = new Map<string, number>();
       const told = new Map<string, UserKeys>();
       const failures: Record<string, Failure> = {};
-      await tracking.forget([...wanted.keys()].filter((userId) => stateOf(userId) === 'stranger').map(numOf));
+      await tracking.forget([...nums.values()].filter((userNum) => states.get(userNum) === 'stranger'));
       for (const userId of wanted.keys()) if (stateOf(userId) === 'current') kept.set(userId, numOf(userId));
       const servers = Map.groupBy(
         [...wanted].filter(([userId]) => !kept.has(userId)),

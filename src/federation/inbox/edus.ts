@@ -9,7 +9,7 @@ import type { Receipts } from '#src/receipts/index.ts';
 import type { RoomGraph, RoomInfo } from '#src/rooms/graph/index.ts';
 import type { IncomingMessages, ToDevice } from '#src/to-device/index.ts';
 import type { Typing } from '#src/typing/index.ts';
-import { deviceText } from '#src/federation/device-keys/index.ts';
+import { changeId, deviceText, isKeepableId } from '#src/federation/device-keys/index.ts';
 import { checkServerAcl } from '#src/federation/rooms/acl.ts';
 import type { Hosts } from '#src/federation/rooms/hosts.ts';
 
@@ -44,12 +44,6 @@ const objectsIn = (value: JsonValue | undefined): (readonly [string, JsonObject]
 
 const isUserOf = (userId: JsonValue | undefined, origin: string): userId is string => isUserId(userId) && domainOf(userId) === origin;
 
-/** Ids of changes come as numbers and as texts. */
-const idText = (value: JsonValue | undefined): string | undefined => {
-  if (typeof value === 'string') return value;
-  return typeof value === 'number' || isExactNumber(value) ? JSON.stringify(value) : undefined;
-};
-
 const messagesOf = (origin: string, { sender, type, message_id: messageId, messages }: JsonObject): IncomingMessages | undefined => {
   if (!isUserOf(sender, origin) || typeof type !== 'string' || typeof messageId !== 'string') return undefined;
   return { sender, type, messageId, messages: objectsIn(messages).map(([userId, byDevice]) => [userId, objectsIn(byDevice)]) };
@@ -57,14 +51,14 @@ const messagesOf = (origin: string, { sender, type, message_id: messageId, messa
 
 const listUpdateOf = (origin: string, content: JsonObject): ListUpdate | undefined => {
   const { user_id: userId, stream_id: id, prev_id: previous, device_id: deviceId } = content;
-  const streamId = idText(id);
+  const streamId = changeId(id);
   if (!isUserOf(userId, origin) || streamId === undefined) return undefined;
   const all = Array.isArray(previous) ? (previous as readonly JsonValue[]) : [];
-  const json = typeof deviceId !== 'string' ? undefined : deviceText(content.keys, userId, deviceId, content.device_display_name);
+  const json = !isKeepableId(deviceId) ? undefined : deviceText(content.keys, userId, deviceId, content.device_display_name);
   return {
     userId,
-    change: { id: streamId, previous: all.map(idText) },
-    device: typeof deviceId === 'string' ? { deviceId, json: content.deleted === true ? undefined : json } : undefined,
+    change: { id: streamId, previous: all.map(changeId) },
+    device: isKeepableId(deviceId) ? { deviceId, json: content.deleted === true ? undefined : json } : undefined,
   };
 };
 
