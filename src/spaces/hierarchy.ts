@@ -134,7 +134,7 @@ export const createHierarchy = ({ graph, entries, remote, clock, random }: Hiera
       const rooms: JsonObject[] = [];
       const limit = Math.min(walk.limit ?? MAX_ROOMS, MAX_ROOMS);
       const deadline = clock.monotonic() + BUDGET_MS;
-      while (rooms.length < limit && (rooms.length === 0 || clock.monotonic() < deadline)) {
+      while (rooms.length < limit && clock.monotonic() < deadline) {
         const next = waiting.pop();
         if (next === undefined) break;
         if (visited.has(next.roomId)) continue;
