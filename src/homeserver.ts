@@ -506,7 +506,7 @@ const assembleSpaces = (
     (await hosts.isIn(room, name)) || (withInvited && (await graph.memberships.isInvited(room.num, name)));
   const remote = createRemoteSpaces({ client, isAllowed, serverName, clock, log: ground.log('handlers.room_summary') });
   const hierarchy = createHierarchy({ graph, entries: createEntries({ graph, strings, hasServer }), remote, clock, random });
-  return [...spaceRoutes({ access, hierarchy, locate: membership.locate }), ...peerSpaceRoutes({ peer, hierarchy })];
+  return [...spaceRoutes({ access, clock, hierarchy, locate: membership.locate }), ...peerSpaceRoutes({ peer, hierarchy })];
 };
 
 /** Keys of users of other servers for this server's, and the other way round. */

@@ -1,15 +1,21 @@
 import type { AccountAccess, Requester } from '#src/accounts/index.ts';
+import type { Clock } from '#src/platform/clock.ts';
+import { createRateLimiter } from '#src/platform/http/rate-limits.ts';
 import { type Access, client, route, type Route } from '#src/platform/http/route.ts';
 import { Type } from '#src/platform/schema.ts';
 import { invalidParam, MatrixError } from '#src/protocol/errors.ts';
 import type { Hierarchy } from '#src/spaces/hierarchy.ts';
 
 export interface SpaceRouteTools {
-  readonly access: Pick<AccountAccess, 'guest' | 'user'>;
+  readonly access: Pick<AccountAccess, 'guest'>;
+  readonly clock: Clock;
   readonly hierarchy: Hierarchy;
   /** A room's id, and servers that know it, by its id or an alias of any server. Throws `notFound`, `invalidParam`. */
   readonly locate: (roomIdOrAlias: string) => Promise<{ readonly roomId: string; readonly servers: readonly string[] }>;
 }
+
+/** A walk may ask many servers. Synapse's numbers, which no key of the configuration changes. */
+const WALKS = { per_second: 5, burst_count: 10 };
 
 /** Whoever has a token, and also those who have none. */
 const anybody = (access: Access<Requester>): Access<Requester | undefined> => ({
@@ -35,7 +41,9 @@ const HierarchyQuery = Type.Object({
 });
 
 /** What is in spaces, and what rooms are before one has entered them. */
-export const spaceRoutes = ({ access, hierarchy, locate }: SpaceRouteTools): Route[] => {
+export const spaceRoutes = ({ access, clock, hierarchy, locate }: SpaceRouteTools): Route[] => {
+  const limiter = createRateLimiter({ clock, key: 'spaces', settings: WALKS });
+
   const summary = (
     template: '/room_summary/:roomIdOrAlias' | '/summary/:roomIdOrAlias' | '/rooms/:roomIdOrAlias/summary',
     version: string,
@@ -44,6 +52,7 @@ export const spaceRoutes = ({ access, hierarchy, locate }: SpaceRouteTools): Rou
       method: 'GET',
       path: client(template, [version]),
       access: anybody(access.guest),
+      limit: limiter.by((caller, { ip }) => caller?.userId ?? ip),
       query: Type.Object({ via: Via }),
       handle: async ({ caller, params, query }) => {
         const { roomId, servers } = await locate(params.roomIdOrAlias);
@@ -55,7 +64,8 @@ export const spaceRoutes = ({ access, hierarchy, locate }: SpaceRouteTools): Rou
     route({
       method: 'GET',
       path: client('/rooms/:roomId/hierarchy', ['v1']),
-      access: access.user,
+      access: access.guest,
+      limit: limiter.by(({ userId }) => userId),
       query: HierarchyQuery,
       handle: async ({ caller, params, query }) => {
         const { max_depth: maxDepth, limit, from } = query;
