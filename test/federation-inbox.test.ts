@@ -630,7 +630,13 @@ onEachEngine('users are told whose devices and keys have changed on other server
   const bob = await joinAsPeer(peer, server, await createRoom(alice));
   const changed = ({ device_lists: lists }: Synced): unknown => (lists?.changed?.length === 0 ? undefined : lists?.changed);
   const update = (userId: string, id: number | string, previous: readonly (number | string)[]): JsonObject =>
-    edu('m.device_list_update', { user_id: userId, device_id: 'D', stream_id: id, prev_id: previous });
+    edu('m.device_list_update', {
+      user_id: userId,
+      device_id: 'D',
+      stream_id: id,
+      prev_id: previous,
+      keys: { user_id: userId, device_id: 'D' },
+    });
   const others = (await sync(stranger)).next_batch;
   for (const news of [
     update(bob.userId, 5, []),

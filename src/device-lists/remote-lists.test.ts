@@ -67,10 +67,21 @@ withBothDatabases('of more devices than anybody has none are added', async (_t, 
   const update = (id: number, json: string | undefined) => ({
     userId: BOB,
     change: { id: String(id), previous: [String(id - 1)] },
-    device: { deviceId: `N${String(id)}`, json },
+    device: { deviceId: `N${String(id)}`, json, isGone: json === undefined },
   });
+  const told = async (): Promise<unknown> =>
+    (
+      await database.read('test', (reader) =>
+        reader.one<{ position: number }>(sql`SELECT position FROM device_lists WHERE user_num = ${userNum}`),
+      )
+    )?.position;
   await receive([update(1, '{}'), update(2, undefined)]);
   assert.deepEqual(await stored(), { is_stale: 0, count: MAX_REMOTE_DEVICES });
+  const before = await told();
+  await receive([{ userId: BOB, change: { id: '2b', previous: ['2'] }, device: { deviceId: 'NEW', json: undefined, isGone: false } }]);
+  assert.equal(await told(), before, 'nobody is told of a device without keys');
+  await receive([{ userId: BOB, change: { id: '2', previous: ['2b'] }, device: { deviceId: 'NEW', json: undefined, isGone: true } }]);
+  assert.notEqual(await told(), before);
   await receive([update(3, '{}'), update(4, '{}')]);
   assert.deepEqual(await stored(), { is_stale: 1, count: MAX_REMOTE_DEVICES });
 });

@@ -9,9 +9,18 @@ export interface ListUpdate {
   readonly userId: string;
   /** The change's id and those of the changes before it; undefined for what has no place in their order. */
   readonly change: { readonly id: string; readonly previous: readonly (string | undefined)[] } | undefined;
-  /** The device that has changed, with its keys as JSON; undefined keys for one that is gone or has none. */
-  readonly device?: { readonly deviceId: string; readonly json: string | undefined } | undefined;
+  /** The device that has changed, with its keys as JSON; undefined keys for one that is gone or has none yet. */
+  readonly device?: { readonly deviceId: string; readonly json: string | undefined; readonly isGone: boolean } | undefined;
 }
+
+/**
+ * Whether there is something to ask for. A device without keys, as it has just logged in, is in nobody's list; unless a change was missed before it, or one may have been, nobody is told.
+ */
+const isNews = (known: RemoteListRow | undefined, now: RemoteListRow, { change, device }: ListUpdate): boolean => {
+  if (device === undefined || device.json !== undefined || device.isGone) return true;
+  const isFirst = known === undefined && change?.previous.length === 0;
+  return !isFirst && now.is_stale === 1;
+};
 
 /** Up to where a list is known after a change; it is stale when the change does not follow the last one that is known. */
 const after = (userNum: number, known: RemoteListRow | undefined, { change }: ListUpdate): RemoteListRow => {
@@ -47,19 +56,20 @@ export const createReceiveUpdates = ({
     if (here.size === 0) return;
     await database.write('device lists of server', async (tx: Transaction) => {
       const known = new Map((await readRemoteLists(tx, [...here.values()])).map((row) => [row.user_num, row]));
+      const told = new Set<number>();
       for (const update of updates) {
         const userNum = here.get(update.userId);
         if (userNum === undefined) continue;
         const row = after(userNum, known.get(userNum), update);
+        if (isNews(known.get(userNum), row, update)) told.add(userNum);
         const device = row.is_stale === 0 ? update.device : undefined;
         const isFull = device?.json !== undefined && (await countRemoteDevices(tx, userNum)) >= MAX_REMOTE_DEVICES;
         known.set(userNum, isFull ? { ...row, is_stale: 1 } : row);
-        if (device !== undefined && !isFull) await putRemoteDevice(tx, userNum, device.deviceId, device.json);
+        if (device !== undefined && (device.isGone || device.json !== undefined) && !isFull)
+          await putRemoteDevice(tx, userNum, device.deviceId, device.json);
       }
-      for (const [userNum, row] of known) {
-        putRemoteList(tx, row);
-        await noteListChange(tx, userNum);
-      }
+      for (const row of known.values()) putRemoteList(tx, row);
+      for (const userNum of told) await noteListChange(tx, userNum);
       tx.onCommit(() => {
         for (const userNum of known.keys()) forgetKeys(userNum);
       });

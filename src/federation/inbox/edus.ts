@@ -58,7 +58,9 @@ const listUpdateOf = (origin: string, content: JsonObject): ListUpdate | undefin
   return {
     userId,
     change: { id: streamId, previous: all.map(changeId) },
-    device: isKeepableId(deviceId) ? { deviceId, json: content.deleted === true ? undefined : json } : undefined,
+    device: isKeepableId(deviceId)
+      ? { deviceId, json: content.deleted === true ? undefined : json, isGone: content.deleted === true }
+      : undefined,
   };
 };
 
