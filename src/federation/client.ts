@@ -170,7 +170,6 @@ export const createFederationClient = ({
     try {
       answer = await tryOnce(destination, request);
     } catch (error) {
-      if (error instanceof OutgoingError && error.fault !== 'aborted') backOff.failed(destination);
       const message = error instanceof Error ? error.message : String(error);
       throw new FederationError('unreachable', destination, `${destination} could not be reached: ${message}`, { cause: error });
     }
@@ -178,10 +177,13 @@ export const createFederationClient = ({
       backOff.succeeded(destination);
       return answer;
     }
-    if (isTrouble(answer.status, request)) backOff.failed(destination);
-    else backOff.succeeded(destination);
+    if (!isTrouble(answer.status, request)) backOff.succeeded(destination);
     throw await refusal(destination, answer);
   };
+
+  /** Whether the server is to blame, and is to be left alone for a while once nobody tries again. */
+  const isServersFault = ({ refusal, cause }: FederationError, request: PeerRequest): boolean =>
+    refusal === undefined ? cause instanceof OutgoingError && cause.fault !== 'aborted' : isTrouble(refusal.status, request);
 
   const isWorthRetrying = ({ fault, refusal, cause }: FederationError): boolean => {
     if (refusal !== undefined) return refusal.status === 429 || refusal.status >= 500;
@@ -200,7 +202,11 @@ export const createFederationClient = ({
       try {
         return await attempt(destination, request);
       } catch (error) {
-        if (!(error instanceof FederationError) || retries === 'none' || tried >= most || !isWorthRetrying(error)) throw error;
+        if (!(error instanceof FederationError)) throw error;
+        if (retries === 'none' || tried >= most || !isWorthRetrying(error)) {
+          if (isServersFault(error, request)) backOff.failed(destination);
+          throw error;
+        }
         await setTimeout(pauseMs(retries, tried, config, random), undefined, { ref: false, ...(signal !== undefined && { signal }) });
       }
     }
