@@ -2,7 +2,7 @@ import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { closeSync, copyFileSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -81,13 +81,31 @@ export const testSettings: Json = {
   rc_invites: { per_room: UNLIMITED, per_user: UNLIMITED, per_issuer: UNLIMITED },
 };
 
-export const freePort = async (): Promise<number> => {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address() as AddressInfo;
+/** Below those that the system gives to connections, so that none of these takes one; a hundred for each process, so that processes do not take one another's. */
+const FIRST_PORT = 10_000;
+const PORTS_EACH = 100;
+const PROCESSES = 220;
+let portsTaken = Math.floor(Math.random() * PORTS_EACH);
+
+const isFree = async (port: number): Promise<boolean> => {
+  const probe = createServer().listen(port, '127.0.0.1');
+  const opened = once(probe, 'listening').then(
+    () => true,
+    () => false,
+  );
+  if (!(await opened)) return false;
   probe.close();
   await once(probe, 'close');
-  return port;
+  return true;
+};
+
+/** A port that nobody listens on, and that nobody else is given for a while. */
+export const freePort = async (): Promise<number> => {
+  for (;;) {
+    portsTaken += 1;
+    const port = FIRST_PORT + (process.pid % PROCESSES) * PORTS_EACH + (portsTaken % PORTS_EACH);
+    if (await isFree(port)) return port;
+  }
 };
 
 const SYNAPSE_PYTHON = join(process.env['MYELIN_SYNAPSE_VENV'] ?? join(homedir(), '.cache/myelin/synapse-1.163.2'), 'bin/python');
